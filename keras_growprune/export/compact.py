@@ -1,0 +1,90 @@
+"""The network as it stands, in plain Keras layers."""
+
+import keras
+import numpy as np
+
+
+def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
+    """Builds a plain model that computes what the growing one computes.
+
+    Layers that are out of the network are left out, growable layers become
+    the Keras layers that they extend, and gates are folded into the weights
+    of the layers on whose output they act.
+
+    Args:
+        channel_map: The `ChannelMap` of the growing network.
+        structure: Its present `Structure`.
+        inputs, outputs: Its input and output tensors, as they were given
+            (a tensor, a list or a dict).
+        folds: `(gate point, factors)` of the gates that are not 1: one factor
+            per channel in the network, or a single one at a branch.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` that loads without this library.
+    """
+    folds = [(point, np.asarray(factors)) for point, factors in folds]
+    tensors, layers = {}, {}
+    for index in channel_map.needed_calls(structure.gates):
+        call = channel_map.calls[index]
+        operation = call.operation
+        if channel_map.gate_is_off(index, structure.gates):
+            tensors[id(call.outputs[0])] = tensors[id(call.inputs[0])]
+            continue
+        if call.node.is_input:
+            tensor = call.outputs[0]
+            tensors[id(tensor)] = keras.Input(
+                batch_shape=tensor.shape, dtype=tensor.dtype, name=operation.name
+            )
+            continue
+        args, kwargs = call.node.arguments.fill_in(tensors)
+        for point, factors in folds:
+            if point.kind == "branch" and point.layer is operation:
+                scale = keras.layers.Rescaling(
+                    float(factors[0]), name=f"{operation.name}_gate"
+                )
+                args = ([args[0][0], scale(args[0][1])],)
+        if id(operation) not in layers:
+            layers[id(operation)] = _plain(operation, folds)
+        produced = layers[id(operation)](*args, **kwargs)
+        for old, new in zip(call.outputs, keras.tree.flatten(produced)):
+            tensors[id(old)] = new
+    model = keras.Model(
+        keras.tree.map_structure(lambda x: tensors[id(x)], inputs),
+        keras.tree.map_structure(lambda x: tensors[id(x)], outputs),
+        name=name,
+    )
+    for layer in channel_map.layers:
+        if id(layer) in layers and isinstance(layer, keras.layers.Layer):
+            _copy_weights(layer, layers[id(layer)], folds)
+    return model
+
+
+def _plain(operation, folds):
+    if not isinstance(operation, keras.layers.Layer):
+        return operation  # a stateless operation of `keras.ops`
+    if hasattr(operation, "as_plain_layer"):
+        return operation.as_plain_layer()
+    config = operation.get_config()
+    for point, _ in folds:
+        if point.layer is operation and "scale" in config:
+            config["scale"] = True  # the gate becomes its gamma
+    return type(operation).from_config(config)
+
+
+def _copy_weights(old, new, folds):
+    folds = [
+        factors
+        for point, factors in folds
+        if point.layer is old and point.kind != "branch"
+    ]
+    if not folds:
+        new.set_weights(old.get_weights())
+        return
+    for variable in new.weights:
+        source = getattr(old, variable.name, None)
+        value = np.ones(variable.shape) if source is None else np.array(source)
+        if variable.name in ("gamma", "beta", "kernel", "bias"):
+            for factors in folds:
+                value = value * factors
+        variable.assign(value)

@@ -1,0 +1,95 @@
+"""All that a growing network remembers, in one place that can be saved."""
+
+import json
+
+import numpy as np
+
+from keras_growprune.growth.saliency import average_by_halves
+
+
+class GrowthState:
+    """State of growing: what is in the network and what is known about it.
+
+    Attributes:
+        units: Boolean array `(units,)`, the units in the network.
+        gates: Boolean array `(gates,)`, the gated layers in the network.
+        saliency, gate_saliency: Measured worth, NaN where never measured.
+        logits, gate_logits: Logits of the structure gates.
+        ages, gate_ages: Epochs that each has been in the network.
+        price: Worth per cost at the margin (default rule), or the paper's
+            lambda.
+        epoch: Epochs trained so far.
+        epochs: Length of the run in epochs, 0 before the first `fit`.
+        settled: Whether the structure is final.
+        random: `numpy.random.Generator` of everything that is drawn.
+    """
+
+    _ARRAYS = (
+        "units",
+        "gates",
+        "saliency",
+        "gate_saliency",
+        "logits",
+        "gate_logits",
+        "ages",
+        "gate_ages",
+    )
+
+    def __init__(self, units, gates, seed):
+        units = np.asarray(units, dtype=bool)
+        gates = np.asarray(gates, dtype=bool)
+        self.units, self.gates = units, gates
+        self.saliency = np.full(units.shape, np.nan)
+        self.gate_saliency = np.full(gates.shape, np.nan)
+        self.logits = np.zeros(units.shape)
+        self.gate_logits = np.zeros(gates.shape)
+        self.ages = np.zeros(units.shape, dtype=int)
+        self.gate_ages = np.zeros(gates.shape, dtype=int)
+        self.price = 0.0
+        self.epoch = 0
+        self.epochs = 0
+        self.settled = False
+        self.random = np.random.default_rng(seed)
+
+    def observe(self, units, gates):
+        """Takes in the saliencies that one epoch measured.
+
+        Args:
+            units: Array `(units,)`, NaN for units that were not measured.
+            gates: Array `(gates,)`, likewise.
+        """
+        self.saliency = average_by_halves(self.saliency, units)
+        self.gate_saliency = average_by_halves(self.gate_saliency, gates)
+
+    def end_epoch(self):
+        """Counts one epoch of training for all that was in the network."""
+        self.ages = self.ages + self.units
+        self.gate_ages = self.gate_ages + self.gates
+        self.epoch += 1
+
+    def to_arrays(self):
+        """Returns the whole state as a dict of NumPy arrays."""
+        result = {name: np.array(getattr(self, name)) for name in self._ARRAYS}
+        scalars = {
+            "price": self.price,
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "settled": bool(self.settled),
+            "random": self.random.bit_generator.state,
+        }
+        text = json.dumps(scalars).encode()
+        result["scalars"] = np.frombuffer(text, dtype="uint8")
+        return result
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """Returns the state that `to_arrays` described."""
+        state = cls(arrays["units"], arrays["gates"], seed=0)
+        for name in cls._ARRAYS:
+            value = np.array(arrays[name])
+            setattr(state, name, value.astype(getattr(state, name).dtype))
+        scalars = json.loads(bytes(np.array(arrays["scalars"], dtype="uint8")))
+        state.random.bit_generator.state = scalars.pop("random")
+        for name, value in scalars.items():
+            setattr(state, name, value)
+        return state

@@ -1,0 +1,112 @@
+"""The published rule: trained logits, sampled structures, a moving lambda."""
+
+import numpy as np
+
+from keras_growprune.growth import relaxation
+from keras_growprune.growth.market import Market
+from keras_growprune.growth.rule import Rule
+from keras_growprune.growth.schedule import GrowthSchedule
+
+
+class PaperRule(Rule):
+    """Yuan, Savarese, Maire (ICLR 2021), section 3.
+
+    Each unit has a logit `s` that is trained with the weights, under a
+    penalty `lambda * sum(cost * sigmoid(temperature * s))`. Before each epoch
+    a unit is drawn into the network with that probability; lambda is
+    `lambda_base * (cost - budget)`, in fractions of the full network's cost:
+    too large a network is pruned, too small a one grows.
+
+    The paper's text was not at hand: the initial logits are chosen here so
+    that the expected width is the seed network's.
+
+    Args:
+        lambda_base: Strength of the penalty on units.
+        gate_lambda_base: Strength of the penalty on gated layers.
+        final_temperature: Temperature of a unit that was in the network for
+            the whole run.
+    """
+
+    name = "paper"
+    trains_logits = True
+
+    def __init__(
+        self, lambda_base=1.0, gate_lambda_base=1.0, final_temperature=100.0
+    ):
+        self.lambda_base = lambda_base
+        self.gate_lambda_base = gate_lambda_base
+        self.final_temperature = final_temperature
+
+    def get_config(self):
+        return {
+            "lambda_base": self.lambda_base,
+            "gate_lambda_base": self.gate_lambda_base,
+            "final_temperature": self.final_temperature,
+        }
+
+    def default_schedule(self):
+        # Sampling goes on for most of the run; only then is it fixed.
+        return GrowthSchedule(settle_at=0.8)
+
+    def penalty(self, cost, budget):
+        """Lambda: `lambda_base * (cost - budget)`.
+
+        Args:
+            cost: Cost of the network, as a fraction of the full network's.
+            budget: The budget, likewise.
+        """
+        return self.lambda_base * (cost - budget)
+
+    def start(self, state, space, target):
+        widths = space.widths(state.units)
+        shares = np.clip(widths / space.sizes, 0.02, 0.98)[space.unit_groups()]
+        state.logits = np.log(shares) - np.log1p(-shares)
+        # Layers of the seed network are likely, but not certain, to stay.
+        state.gate_logits = np.where(state.gates, 2.5, -2.5)
+
+    def temperatures(self, ages, epochs):
+        """Temperature of each unit or layer, from its age in epochs."""
+        return relaxation.temperature(
+            ages, epochs, final=self.final_temperature
+        )
+
+    def decide(self, state, space, target):
+        units = relaxation.sample(self._presence(state), state.random)
+        gates = relaxation.sample(self._gate_presence(state), state.random)
+        return self._admissible(state, space, units), gates
+
+    def land(self, state, space, limit):
+        units = state.units | (self._presence(state) > 0.5)
+        market = Market(
+            space,
+            self._admissible(state, space, units),
+            state.gates | (self._gate_presence(state) > 0.5),
+            worth=self._presence(state),
+            gate_worth=np.full(state.gates.shape, np.nan),
+            lived=state.ages > 0,
+        )
+        market.land_on(limit)
+        return market.units, market.gates
+
+    def _presence(self, state):
+        temperatures = self.temperatures(state.ages, state.epochs)
+        return relaxation.presence(state.logits, temperatures)
+
+    def _gate_presence(self, state):
+        temperatures = self.temperatures(state.gate_ages, state.epochs)
+        return relaxation.presence(state.gate_logits, temperatures)
+
+    def _admissible(self, state, space, units):
+        """Nearest admissible width from below, by the largest logits."""
+        units = units.copy()
+        for group, part in enumerate(space.slices()):
+            width = int(np.count_nonzero(units[part]))
+            wanted = width
+            if width < space.sizes[group]:
+                wanted -= width % space.multiples[group]
+            wanted = max(wanted, space.smallest_widths()[group])
+            # Drawn units first, then the others, each by their logits.
+            order = np.lexsort((-state.logits[part], ~units[part]))
+            units[part] = False
+            units[part.start + order[:wanted]] = True
+        return units

@@ -1,0 +1,57 @@
+"""Interface of the growth rules."""
+
+import abc
+
+from keras_growprune.growth.schedule import GrowthSchedule
+
+
+class Rule(abc.ABC):
+    """Decides once an epoch which units and layers are in the network.
+
+    Attributes:
+        name: What `GrowPruneModel(rule=...)` calls it.
+        trains_logits: Whether logits are trained by gradients of the loss, so
+            that units are multiplied by their relaxed presence while growing.
+    """
+
+    name: str
+    trains_logits = False
+
+    def default_schedule(self):
+        """The schedule that is used when the user gives none."""
+        return GrowthSchedule()
+
+    def get_config(self):
+        """Returns the constructor's arguments as a dict."""
+        return {}
+
+    def start(self, state, space, target):
+        """Sets the first logits of a seed network in `state`."""
+
+    @abc.abstractmethod
+    def decide(self, state, space, target):
+        """Next structure of a growing network.
+
+        Sets `state.price` and, where the rule measures them, the logits.
+
+        Args:
+            state: The `GrowthState`; its `units` and `gates` stay untouched.
+            space: The `UnitSpace`.
+            target: Cost that the network may have now.
+
+        Returns:
+            `(units, gates)`, boolean arrays.
+        """
+
+    @abc.abstractmethod
+    def land(self, state, space, limit):
+        """Final structure: at most `limit`, and no further unit would fit.
+
+        Args:
+            state: The `GrowthState`; its `units` and `gates` stay untouched.
+            space: The `UnitSpace`.
+            limit: The budget.
+
+        Returns:
+            `(units, gates)`, boolean arrays.
+        """

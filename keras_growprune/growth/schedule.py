@@ -1,0 +1,154 @@
+"""What the network may cost at each moment of a run."""
+
+import math
+import numbers
+
+
+class GrowthSchedule:
+    """Cost over the run: seed, up to a peak, back to the budget, then fixed.
+
+    The cost rises in a straight line from `seed_fraction` to `peak` at the
+    moment `peak_at`, and goes on in a straight line to the budget, which it
+    reaches at `settle_at`. From then on the structure is fixed. Growing past
+    the budget and pruning back is what makes the final structure better than
+    growing to the budget alone.
+
+    A peak below the budget is raised to it, so that with a large budget the
+    network only grows.
+
+    Args:
+        seed_fraction: Float in (0, 1]. Cost of the seed network, as a fraction
+            of the full network's.
+        peak: Float in (0, 1]. Largest cost of the run, as a fraction of the
+            full network's. At least `seed_fraction`.
+        peak_at: Float in [0, 1]. When the peak is reached, as a fraction of
+            the run.
+        settle_at: Float in [0, 1]. When the structure is fixed, as a fraction
+            of the run. At least `peak_at`.
+        restructure_every: Positive integer. Epochs between restructurings.
+
+    Raises:
+        ValueError: If a fraction is out of its range, the moments are out of
+            order, or the seed is larger than the peak.
+
+    Example:
+
+    ```python
+    schedule = kgp.GrowthSchedule(seed_fraction=0.3, peak=0.7)
+    schedule.target(epoch=0, epochs=100, budget=0.5)  # 0.3
+    schedule.target(epoch=20, epochs=100, budget=0.5)  # 0.7
+    schedule.target(epoch=45, epochs=100, budget=0.5)  # 0.5
+    ```
+    """
+
+    def __init__(
+        self,
+        seed_fraction=0.25,
+        peak=0.8,
+        peak_at=0.2,
+        settle_at=0.45,
+        restructure_every=1,
+    ):
+        fractions = dict(seed_fraction=seed_fraction, peak=peak)
+        moments = dict(peak_at=peak_at, settle_at=settle_at)
+        for name, value in {**fractions, **moments}.items():
+            low_enough = isinstance(value, numbers.Real) and value <= 1
+            lowest_ok = low_enough and (
+                value > 0 if name in fractions else value >= 0
+            )
+            if isinstance(value, bool) or not lowest_ok:
+                bracket = "(0, 1]" if name in fractions else "[0, 1]"
+                raise ValueError(
+                    f"Argument `{name}` must be a number in {bracket}. "
+                    f"Received: {name}={value!r}"
+                )
+        if settle_at < peak_at:
+            raise ValueError(
+                "The moments of a schedule must be in order: `peak_at` must "
+                "not be later than `settle_at`. Received: "
+                f"peak_at={peak_at}, settle_at={settle_at}"
+            )
+        if seed_fraction > peak:
+            raise ValueError(
+                "The seed network must not cost more than the peak. Received: "
+                f"seed_fraction={seed_fraction}, peak={peak}. "
+                "To prune only, set both to 1.0."
+            )
+        if (
+            isinstance(restructure_every, bool)
+            or not isinstance(restructure_every, numbers.Integral)
+            or restructure_every < 1
+        ):
+            raise ValueError(
+                "Argument `restructure_every` must be a positive integer. "
+                f"Received: restructure_every={restructure_every!r}"
+            )
+        self.seed_fraction = float(seed_fraction)
+        self.peak = float(peak)
+        self.peak_at = float(peak_at)
+        self.settle_at = float(settle_at)
+        self.restructure_every = int(restructure_every)
+
+    def settle_epoch(self, epochs):
+        """First epoch (from 0) that trains the final structure.
+
+        Never later than the last epoch of the run, so that every finished run
+        ends on its budget.
+
+        Args:
+            epochs: Length of the run in epochs.
+
+        Returns:
+            An integer from 0 to `epochs - 1`.
+        """
+        # The small amount keeps 0.45 * 20 = 9.000000000000002 at 9.
+        return max(0, min(math.ceil(self.settle_at * epochs - 1e-9), epochs - 1))
+
+    def restructures(self, epoch, epochs):
+        """Whether the structure may change before epoch `epoch`."""
+        settle = self.settle_epoch(epochs)
+        if epoch >= settle:
+            return epoch == settle
+        return epoch > 0 and epoch % self.restructure_every == 0
+
+    def target(self, epoch, epochs, budget):
+        """Cost that the network may have in an epoch.
+
+        Args:
+            epoch: Epoch, counted from 0.
+            epochs: Length of the run in epochs.
+            budget: The budget as a fraction of the full network's cost.
+
+        Returns:
+            A fraction of the full network's cost.
+        """
+        peak = max(self.peak, budget)
+        if epoch >= self.settle_epoch(epochs):
+            return budget
+        moment = epoch / epochs
+        if moment < self.peak_at:
+            way = moment / self.peak_at
+            return self.seed_fraction + way * (peak - self.seed_fraction)
+        if self.settle_at == self.peak_at:
+            return budget
+        way = (moment - self.peak_at) / (self.settle_at - self.peak_at)
+        return peak + min(way, 1.0) * (budget - peak)
+
+    def get_config(self):
+        """Returns the constructor's arguments as a dict."""
+        return {
+            "seed_fraction": self.seed_fraction,
+            "peak": self.peak,
+            "peak_at": self.peak_at,
+            "settle_at": self.settle_at,
+            "restructure_every": self.restructure_every,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the schedule that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self):
+        arguments = ", ".join(f"{k}={v}" for k, v in self.get_config().items())
+        return f"GrowthSchedule({arguments})"

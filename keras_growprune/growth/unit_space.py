@@ -1,0 +1,116 @@
+"""The units and gated layers that a rule may switch, and what they cost."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitSpace:
+    """Everything that a rule needs to know of a network.
+
+    Attributes:
+        sizes: Integer array of shape `(groups,)`, units per group in the full
+            network. Units of a group follow each other in all unit vectors.
+        multiples: Integer array of shape `(groups,)`. Widths are multiples of
+            these, or the full width.
+        gate_kinds: Integer array of shape `(gates,)`. Gated layers of one kind
+            are expected to be worth about the same.
+        cost: Maps widths `(..., groups)` and gates `(..., gates)` to costs
+            `(...)`.
+    """
+
+    sizes: np.ndarray
+    multiples: np.ndarray
+    gate_kinds: np.ndarray
+    cost: Callable
+
+    @property
+    def starts(self):
+        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(int)
+
+    @property
+    def unit_count(self):
+        return int(np.sum(self.sizes))
+
+    def slices(self):
+        return [
+            slice(start, start + size)
+            for start, size in zip(self.starts, self.sizes)
+        ]
+
+    def widths(self, units):
+        return np.array([np.count_nonzero(units[s]) for s in self.slices()])
+
+    def unit_groups(self):
+        """Index of the group of each unit."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    def smallest_widths(self):
+        return np.minimum(self.multiples, self.sizes)
+
+    def narrower(self, group, width):
+        """Next smaller admissible width, or `width` where there is none."""
+        multiple = self.multiples[group]
+        below = (width - 1) // multiple * multiple
+        return below if below >= self.smallest_widths()[group] else width
+
+    def wider(self, group, width):
+        """Next larger admissible width, or `width` where there is none."""
+        multiple = self.multiples[group]
+        return min((width // multiple + 1) * multiple, self.sizes[group])
+
+    def unit_costs(self, widths, gates):
+        """What one unit of each group costs at the present widths.
+
+        Returns:
+            Array of shape `(groups,)`, 0 where a group costs nothing now
+            because all of its layers are out of the network.
+        """
+        now = self.cost(widths, gates)
+        step = np.array([1 if width > 1 else -1 for width in widths])
+        variants = widths - np.diag(step)
+        gates = np.broadcast_to(gates, (len(widths), len(gates)))
+        return (now - self.cost(variants, gates)) * step
+
+    def uniform(self, fraction, fixed=None):
+        """Widths that are all about the same fraction of the full ones.
+
+        Args:
+            fraction: Float in (0, 1].
+            fixed: Maps group indices to widths that are given.
+        """
+        scaled = np.floor(self.sizes * fraction / self.multiples + 1e-9)
+        widths = np.clip(
+            (scaled * self.multiples).astype(int),
+            self.smallest_widths(),
+            self.sizes,
+        )
+        if fraction >= 1:
+            widths = self.sizes.copy()
+        for group, width in (fixed or {}).items():
+            widths[group] = width
+        return widths
+
+    def seed_widths(self, cost, gates, fixed=None):
+        """Uniformly narrow widths of at most a given cost.
+
+        Args:
+            cost: Cost that the seed network may have.
+            gates: Boolean array of shape `(gates,)`.
+            fixed: Maps group indices to widths that are given.
+
+        Returns:
+            Integer array of shape `(groups,)`.
+        """
+        fractions = np.unique(
+            np.concatenate([np.arange(1, size + 1) / size for size in self.sizes])
+        )
+        best = self.uniform(0.0, fixed)
+        for fraction in fractions:  # costs rise with the fraction
+            widths = self.uniform(fraction, fixed)
+            if self.cost(widths, gates) > cost * (1 + 1e-9):
+                break
+            best = widths
+        return best

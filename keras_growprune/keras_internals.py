@@ -1,0 +1,355 @@
+"""Every private name of Keras that this library touches.
+
+Verified with Keras 3.8 to 3.15 on TensorFlow 2.18 to 2.21. Older ones are
+refused: before Keras 3.8 a variable cannot change its shape in place.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import functools
+import gc
+
+import keras
+import tensorflow as tf
+
+_FLOOR = (3, 8)
+
+
+def check_versions():
+    """Refuses a Keras that cannot resize variables, by its names alone."""
+    version = tuple(int(part) for part in keras.__version__.split(".")[:2])
+    if version < _FLOOR:
+        raise ImportError(
+            "keras_growprune needs Keras 3.8 or newer. Received: Keras "
+            f"{keras.__version__}. Run `pip install -U keras`."
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            "keras_growprune needs Keras's TensorFlow backend. Received: "
+            f"backend={keras.backend.backend()!r}. Set the environment "
+            "variable `KERAS_BACKEND=tensorflow` before you import Keras."
+        )
+    names = [
+        (keras.Variable, "_initialize"),
+        (keras.optimizers.Optimizer, "_all_reduce_sum_gradients"),
+        (keras.Model, "_compute_loss"),
+        (keras.Function, "_run_through_graph"),
+    ]
+    for owner, name in names:
+        if not hasattr(owner, name):
+            raise ImportError(
+                "keras_growprune does not know this version of Keras: "
+                f"`{owner.__name__}.{name}` is gone. Received: Keras "
+                f"{keras.__version__}. Install an older one, or a newer "
+                "keras_growprune."
+            )
+
+
+# Functional graphs
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One call of an operation in a functional graph."""
+
+    operation: object
+    inputs: list
+    outputs: list
+    node: object
+
+
+def graph_calls(model):
+    """Calls of a functional model in topological order."""
+    by_depth = model._nodes_by_depth
+    return [
+        Call(
+            operation=node.operation,
+            inputs=list(node.input_tensors),
+            outputs=list(node.output_tensors),
+            node=node,
+        )
+        for depth in sorted(by_depth, reverse=True)
+        for node in by_depth[depth]
+    ]
+
+
+def outside_calls(model):
+    """Names of layers outside a model that read a tensor of its graph, or
+    that share one of its layers.
+
+    Returns:
+        List of `(layer name in the model, layer name outside)`.
+    """
+    inside = {
+        id(node) for nodes in model._nodes_by_depth.values() for node in nodes
+    }
+    found = []
+    for operation in model.operations:
+        for node in operation._inbound_nodes:
+            if id(node) not in inside and not node.is_input:
+                found.append((operation.name, operation.name))
+        for node in operation._outbound_nodes:
+            is_ours = id(node) in inside
+            if not is_ours and not isinstance(node.operation, keras.Model):
+                found.append((operation.name, node.operation.name))
+    return found
+
+
+class LazyFunctional(keras.Model):
+    """A functional model that calls only what its outputs depend on.
+
+    With the attribute `_call_plan` set, `_call_plan.steps` lists
+    `(call, alias, after)` in topological order: `alias` is the input tensor
+    that stands for the output of a call which is left out, or None; `after`
+    is a function on the output, or None.
+    """
+
+    def _run_through_graph(
+        self, inputs, operation_fn=lambda op: op, call_fn=None
+    ):
+        plan = getattr(self, "_call_plan", None)
+        if plan is None:
+            return super()._run_through_graph(
+                inputs, operation_fn=operation_fn, call_fn=call_fn
+            )
+        values = {
+            id(tensor): value
+            for tensor, value in zip(self.inputs, keras.tree.flatten(inputs))
+        }
+        for call, alias, after in plan.steps:
+            if call.node.is_input:
+                continue
+            if alias is not None:
+                values[id(call.outputs[0])] = values[id(alias)]
+                continue
+            args, kwargs = call.node.arguments.fill_in(values)
+            operation = operation_fn(call.operation)
+            if call_fn is not None:
+                outputs = call_fn(operation, *args, **kwargs)
+            else:
+                outputs = operation(*args, **kwargs)
+            if after is not None:
+                outputs = after(outputs)
+            for tensor, value in zip(call.outputs, keras.tree.flatten(outputs)):
+                values[id(tensor)] = value
+        return keras.tree.pack_sequence_as(
+            self._outputs_struct, [values[id(x)] for x in self.outputs]
+        )
+
+
+def call_training_only(model, inputs, layer_class):
+    """Calls a functional model with one type of layer in training mode."""
+
+    def wrap(operation):
+        if not getattr(operation, "_call_has_training_arg", False):
+            return operation
+        is_training = isinstance(operation, layer_class)
+        return functools.partial(operation, training=is_training)
+
+    return model._run_through_graph(
+        model._standardize_inputs(inputs), operation_fn=wrap
+    )
+
+
+def graph_structure(model):
+    """Inputs and outputs as they were given: tensors, lists or dicts."""
+    return model._inputs_struct, model._outputs_struct
+
+
+def set_tensor_shape(tensor, axis, size):
+    """Changes the size of one axis of a symbolic tensor."""
+    shape = list(tensor.shape)
+    shape[axis] = size
+    tensor._shape = tuple(shape)
+
+
+# Variables
+
+
+def resize_variable(variable, value):
+    """Gives a variable a value of another shape; the object stays the same."""
+    with tf.init_scope():
+        variable._initialize(
+            tf.convert_to_tensor(value, dtype=variable.dtype)
+        )
+    variable._shape = tuple(value.shape)
+    variable._ndim = len(value.shape)
+
+
+def raw_resource(variable):
+    """The TensorFlow variable behind a Keras variable."""
+    return variable.value
+
+
+def forget_resource(resource):
+    """Frees a TensorFlow variable that was replaced.
+
+    A function that somebody traced over it earlier then fails with an error
+    about a deleted variable, instead of answering from stale weights.
+    """
+    handle = getattr(resource, "handle", None)
+    if isinstance(handle, tf.__internal__.EagerTensor):
+        tf.raw_ops.DestroyResourceOp(
+            resource=handle, ignore_lookup_error=True
+        )
+
+
+# Optimizers
+
+
+def inner_optimizer(optimizer):
+    """The optimizer that holds the per-variable state."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def optimizer_slots(optimizer):
+    """Per-variable state of a built optimizer.
+
+    Returns:
+        Maps each attribute that holds such state to a list with one variable
+        (or None) for each variable that the optimizer was built with.
+    """
+    optimizer = inner_optimizer(optimizer)
+    count = len(optimizer._trainable_variables)
+    slots = {}
+    for name, value in vars(optimizer).items():
+        if name in ("_trainable_variables", "_variables"):
+            continue
+        if not isinstance(value, (list, tuple)) or len(value) != count:
+            continue
+        variables = [item for item in value if item is not None]
+        if variables and all(isinstance(v, keras.Variable) for v in variables):
+            slots[name] = list(value)
+    return slots
+
+
+def optimizer_variables(optimizer):
+    """The variables that an optimizer was built with, in its order."""
+    return list(inner_optimizer(optimizer)._trainable_variables)
+
+
+def check_optimizer_can_be_carried(optimizer):
+    """Refuses an optimizer whose state cannot follow a change of shape.
+
+    Raises:
+        ValueError: If some of its state is not shaped like the variables.
+    """
+    inner = inner_optimizer(optimizer)
+    known = set()
+    misfit = None
+    for name, slots in optimizer_slots(optimizer).items():
+        for slot, variable in zip(slots, inner._trainable_variables):
+            if slot is None:
+                continue
+            known.add(id(slot))
+            if tuple(slot.shape) not in (tuple(variable.shape), ()):
+                misfit = name
+    for variable in inner.variables:
+        if id(variable) not in known and len(variable.shape):
+            misfit = misfit or variable.name
+    if not hasattr(inner, "_trainable_variables") or misfit is not None:
+        raise ValueError(
+            "The optimizer's state must have the shapes of the variables, so "
+            "that it can follow when the network changes its shape. Received: "
+            f"optimizer={type(inner).__name__}, whose `{misfit}` has other "
+            "shapes. Use SGD, Adam, AdamW, RMSprop, Adagrad, Lion or another "
+            "optimizer without factored state."
+        )
+
+
+@contextlib.contextmanager
+def reindexed(optimizers):
+    """Keeps optimizers' indices true while variables change inside."""
+    before = []
+    for optimizer in optimizers:
+        for each in {id(o): o for o in (optimizer, inner_optimizer(optimizer))}.values():
+            variables = list(each._trainable_variables)
+            excluded = getattr(each, "_exclude_from_weight_decay", None)
+            kept = [
+                excluded is not None and each._var_key(v) in excluded
+                for v in variables
+            ]
+            before.append((each, variables, excluded is not None, kept))
+    yield
+    for each, variables, has_excluded, kept in before:
+        each._trainable_variables_indices = {
+            each._var_key(v): index for index, v in enumerate(variables)
+        }
+        if has_excluded:
+            each._exclude_from_weight_decay = {
+                each._var_key(v) for v, keep in zip(variables, kept) if keep
+            }
+        if hasattr(each, "_exclude_from_weight_decay_cache"):
+            each._exclude_from_weight_decay_cache = {}
+
+
+@contextlib.contextmanager
+def no_reduction_on_one_replica(optimizer):
+    """Leaves out the sum of gradients over replicas where there is one.
+
+    The default strategy keeps every traced graph that goes through it alive,
+    several MiB at each change of structure.
+    """
+    inner = inner_optimizer(optimizer)
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync != 1:
+        yield
+        return
+    inner._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
+    try:
+        yield
+    finally:
+        del inner._all_reduce_sum_gradients
+
+
+# Training
+
+
+def compute_loss(model, x, y, y_pred, sample_weight):
+    return model._compute_loss(
+        x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True
+    )
+
+
+def track_loss(model, loss, batch_size):
+    """Counts a batch's loss in the metric `loss`."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    model._loss_tracker.update_state(loss * replicas, sample_weight=batch_size)
+
+
+def is_callback_list(callbacks):
+    return isinstance(callbacks, keras.callbacks.CallbackList)
+
+
+def prepend_callback(callbacks, callback):
+    """Puts a callback in front of those of a ready `CallbackList`."""
+    callbacks.callbacks.insert(0, callback)
+    callback.set_params(callbacks.params)
+
+
+def models_that_share(layers, model):
+    """Other living models that have one of the layers."""
+    ours = {id(layer) for layer in layers}
+    found = []
+    for candidate in gc.get_objects():
+        # By type: `isinstance` would wake up lazily imported modules.
+        if candidate is model or not issubclass(type(candidate), keras.Model):
+            continue
+        try:
+            parts = candidate._flatten_layers(include_self=False)
+            shares = any(id(layer) in ours for layer in parts)
+        except AttributeError:  # under construction
+            continue
+        if shares:
+            found.append(candidate)
+    return found
+
+
+def release_memory():
+    """Gives the memory of dropped traces back to the operating system."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):
+        pass  # not glibc: nothing to do

@@ -1,0 +1,68 @@
+"""Residual sum whose branch may leave the network."""
+
+import keras
+from keras import ops
+
+from keras_growprune.structure import register_axes
+
+
+@keras.saving.register_keras_serializable(package="keras_growprune")
+class GatedAdd(keras.layers.Layer):
+    """`shortcut + branch`, where the branch may leave the network.
+
+    Inside a `GrowPruneModel` the layer is a gate on its branch: while it is
+    off, nothing of the branch is computed, stored on the device or trained,
+    and the output is the shortcut. It can come back. In any other model the
+    layer is a plain `keras.layers.Add`.
+
+    Call arguments:
+        inputs: A list `[shortcut, branch]` of two tensors of equal shape. The
+            order matters: the second may vanish.
+
+    Returns:
+        A tensor of the same shape.
+
+    Raises:
+        ValueError: If the inputs are not two tensors of equal shape.
+
+    Example:
+
+    ```python
+    y = kgp.layers.GrowableConv2D(64, 3, padding="same", use_bias=False)(x)
+    y = keras.layers.BatchNormalization()(y)
+    x = kgp.layers.GatedAdd()([x, y])
+    ```
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.gate = None
+
+    def build(self, input_shape):
+        is_pair = isinstance(input_shape, (list, tuple))
+        is_pair = is_pair and len(input_shape) == 2
+        shapes = [tuple(shape) for shape in input_shape] if is_pair else []
+        if not is_pair or shapes[0] != shapes[1]:
+            raise ValueError(
+                "A `GatedAdd` layer must be called on a list of two tensors "
+                "of equal shape, `[shortcut, branch]`. Received: "
+                f"input_shape={input_shape}"
+            )
+        self.built = True
+
+    def call(self, inputs):
+        shortcut, branch = inputs
+        if self.gate is not None:
+            branch = self.gate(branch)
+        return ops.add(shortcut, branch)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+    def as_plain_layer(self):
+        """Returns a new `keras.layers.Add`."""
+        return keras.layers.Add(name=self.name, dtype=self.dtype_policy)
+
+
+register_axes(GatedAdd, channels="gate")

@@ -1,0 +1,69 @@
+"""What growable layers have in common."""
+
+import numbers
+
+
+class Growable:
+    """Mixin of layers whose output width may change while training.
+
+    The subclass sets `_width_name`, the name of the Keras argument that holds
+    the width; that attribute always tells the present width, while the
+    layer's config keeps the full one.
+
+    Attributes:
+        full_width: The most that the width may become.
+        seed_width: What training starts with, or None.
+        gate: Function applied to the output before the activation, or None.
+    """
+
+    is_growable = True
+    _width_name = None
+
+    def _init_width(self, full, seed):
+        self.full_width = int(full)
+        self.seed_width = None if seed is None else int(seed)
+        self.gate = None
+
+    def get_config(self):
+        """Returns the config of the layer at its full width."""
+        config = super().get_config()
+        config[self._width_name] = self.full_width
+        config[f"seed_{self._width_name}"] = self.seed_width
+        return config
+
+    def _plain_config(self):
+        config = self.get_config()
+        del config[f"seed_{self._width_name}"]
+        config[self._width_name] = getattr(self, self._width_name)
+        return config
+
+
+def check_width(name, full, seed):
+    """Refuses a width that no layer can have.
+
+    Args:
+        name: The layer's name for its width, `"filters"` or `"units"`.
+        full: The most that it may become.
+        seed: What training starts with, or None.
+
+    Raises:
+        ValueError: If `full` is not a positive integer or `seed` not an
+            integer from 1 to `full`.
+    """
+    if not _is_count(full):
+        raise ValueError(
+            f"Received an invalid value for `{name}`, expected a positive "
+            f"integer, the most that the layer may have. Received: "
+            f"{name}={full!r}"
+        )
+    if seed is not None and not (_is_count(seed) and seed <= full):
+        raise ValueError(
+            f"Received an invalid value for `seed_{name}`, expected an "
+            f"integer from 1 to `{name}`. Received: seed_{name}={seed!r}, "
+            f"{name}={full}"
+        )
+
+
+def _is_count(value):
+    is_integer = isinstance(value, numbers.Integral)
+    return is_integer and not isinstance(value, bool) and value > 0

@@ -1,0 +1,104 @@
+"""The relaxation itself: logits, ages, temperature."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_growprune")
+class StructureGate(keras.layers.Layer):
+    """Multiplies channels by their relaxed presence.
+
+    Each unit has a trainable logit `s` and an age `t`, the epochs it has been
+    in the network. Its factor is `sigmoid(beta * s)` with the temperature
+    `beta = final_temperature ** (t / epochs)` (Yuan et al., ICLR 2021):
+    units that have trained long harden to 0 or 1, newcomers stay soft.
+
+    A `GrowPruneModel` with `rule="paper"` makes its own gates. In any other
+    model the layer can gate the channels of any tensor.
+
+    Args:
+        units: Number of logits. Defaults to `None`: one per channel. With 1,
+            all channels share one logit.
+        axis: Integer, the channel axis. Defaults to -1.
+        initial_logit: Float. Defaults to 0.0, a presence of one half.
+        final_temperature: Float. Temperature of a unit that was there for
+            all `epochs`. Defaults to 100.0.
+        epochs: Positive integer, length of the run.
+
+    Attributes:
+        logits: Trainable weight of shape `(units,)`.
+        ages: Weight of shape `(units,)` that is not trained.
+
+    Call arguments:
+        inputs: Tensor with `units` channels along `axis`.
+
+    Returns:
+        A tensor of the same shape.
+
+    Example:
+
+    ```python
+    x = keras.layers.Conv2D(32, 3)(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = kgp.layers.StructureGate(initial_logit=2.0)(x)
+    ```
+    """
+
+    def __init__(
+        self,
+        units=None,
+        axis=-1,
+        initial_logit=0.0,
+        final_temperature=100.0,
+        epochs=1,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.units = units
+        self.axis = axis
+        self.initial_logit = initial_logit
+        self.final_temperature = final_temperature
+        self.epochs = epochs
+
+    def build(self, input_shape):
+        units = self.units or input_shape[self.axis]
+        self.logits = self.add_weight(
+            shape=(units,),
+            initializer=keras.initializers.Constant(self.initial_logit),
+            name="logits",
+            dtype="float32",
+        )
+        self.ages = self.add_weight(
+            shape=(units,),
+            initializer="zeros",
+            name="ages",
+            dtype="float32",
+            trainable=False,
+        )
+
+    def presence(self):
+        """Relaxed presence of all units, a tensor of shape `(units,)`."""
+        exponent = ops.divide(self.ages, max(self.epochs, 1))
+        temperature = ops.power(float(self.final_temperature), exponent)
+        return ops.sigmoid(ops.multiply(temperature, self.logits))
+
+    def call(self, inputs):
+        shape = [1] * len(inputs.shape)
+        shape[self.axis] = self.logits.shape[0]
+        factor = ops.cast(self.presence(), inputs.dtype)
+        return ops.multiply(inputs, ops.reshape(factor, shape))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            units=self.units,
+            axis=self.axis,
+            initial_logit=self.initial_logit,
+            final_temperature=self.final_temperature,
+            epochs=self.epochs,
+        )
+        return config

@@ -1,0 +1,29 @@
+"""What shape a network has: groups, gates, axes. Knows nothing of training."""
+
+from keras_growprune.structure.axes import axes_of
+from keras_growprune.structure.axes import is_growable
+from keras_growprune.structure.axes import register_axes
+from keras_growprune.structure.channel_map import ChannelMap
+from keras_growprune.structure.channel_map import Group
+from keras_growprune.structure.channel_map import LayerGate
+from keras_growprune.structure.channel_map import WeightAxes
+from keras_growprune.structure.gate_points import GatePoint
+from keras_growprune.structure.gate_points import find_branch_points
+from keras_growprune.structure.gate_points import find_gate_points
+from keras_growprune.structure.structure import Structure
+from keras_growprune.structure.trace import trace_channels
+
+__all__ = [
+    "ChannelMap",
+    "GatePoint",
+    "Group",
+    "LayerGate",
+    "Structure",
+    "WeightAxes",
+    "axes_of",
+    "find_branch_points",
+    "find_gate_points",
+    "is_growable",
+    "register_axes",
+    "trace_channels",
+]

@@ -1,0 +1,189 @@
+"""Which axis of which weight follows which channels: one table for all layers.
+
+Slicing, growing, folding and costing are each one generic function over this
+table. A layer type that is not in it freezes the channels that it touches.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import keras
+
+IN = "in"
+OUT = "out"
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerAxes:
+    """What the library knows of one layer type.
+
+    Attributes:
+        weights: Maps the attribute that holds a weight to one label per axis:
+            `"in"` (follows the input channels), `"out"` (follows the output
+            channels) or `None` (does not depend on a width).
+        channels: What the layer does with channels: `"mix"` (new channels
+            from all of the old ones), or one of the other kinds in
+            `keras_growprune.structure.propagation`.
+        multiplies: Attributes of `weights` that take part in multiply-adds.
+        width_attribute: Attribute that holds the number of output channels.
+        initializers: Maps a weight's attribute to the attribute that holds
+            its initializer, where that is not `<weight>_initializer`.
+        positions: `"output"` or `"input"`: where the multiply-adds of a
+            weight are repeated, at every output or every input position.
+    """
+
+    weights: Mapping[str, tuple]
+    channels: str
+    multiplies: tuple = ()
+    width_attribute: str | None = None
+    initializers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    positions: str = "output"
+
+    def initializer(self, layer, attribute):
+        """Returns the initializer object of a weight, or None."""
+        name = self.initializers.get(attribute, f"{attribute}_initializer")
+        return getattr(layer, name, None)
+
+
+_TABLE: dict[type, LayerAxes] = {}
+
+
+def register_axes(
+    layer_class,
+    *,
+    channels=None,
+    multiplies=("kernel",),
+    width_attribute=None,
+    initializers=None,
+    positions="output",
+    **weights,
+):
+    """Teaches the library how a layer type treats channels.
+
+    Args:
+        layer_class: A `keras.layers.Layer` subclass. Its own subclasses are
+            covered too, unless they are registered themselves.
+        channels: `"mix"` or `"follow"`. Left out, a layer with an `"in"` axis
+            mixes its input channels into new ones, and one without passes its
+            input channels on.
+        multiplies: Names of the weights that take part in multiply-adds (for
+            FLOPs).
+        width_attribute: Name of the attribute with the number of output
+            channels, such as `"filters"`; it is kept true when the width
+            changes.
+        initializers: Maps weight names to the attributes that hold their
+            initializers, where these are not called `<weight>_initializer`.
+        positions: `"output"` or `"input"`: where multiply-adds are repeated.
+        **weights: One tuple of labels per weight: `"in"`, `"out"` or `None`
+            for each axis.
+
+    Raises:
+        TypeError: If `layer_class` is not a class.
+        ValueError: If a label is not one of `"in"`, `"out"`, `None`.
+
+    Example:
+
+    ```python
+    class Scale(keras.layers.Layer):
+        def build(self, input_shape):
+            self.factor = self.add_weight(shape=(input_shape[-1],))
+
+        def call(self, inputs):
+            return inputs * self.factor
+
+    kgp.register_axes(Scale, factor=("out",))
+    ```
+    """
+    if not isinstance(layer_class, type):
+        raise TypeError(
+            "Argument `layer_class` must be a layer class. "
+            f"Received: layer_class={layer_class!r}. "
+            "Pass the class, not an instance of it."
+        )
+    for name, labels in weights.items():
+        unknown = [label for label in labels if label not in (IN, OUT, None)]
+        if unknown:
+            raise ValueError(
+                f"Each axis of weight `{name}` must be labelled 'in', 'out' "
+                f"or None. Received: {name}={labels}"
+            )
+    if channels is None:
+        mixes = any(IN in labels for labels in weights.values())
+        channels = "mix" if mixes else "follow"
+    _TABLE[layer_class] = LayerAxes(
+        weights=dict(weights),
+        channels=channels,
+        multiplies=tuple(name for name in multiplies if name in weights),
+        width_attribute=width_attribute,
+        initializers=dict(initializers or {}),
+        positions=positions,
+    )
+
+
+def axes_of(layer):
+    """Returns the `LayerAxes` of a layer or operation, or None if unknown."""
+    for layer_class in type(layer).__mro__:
+        if layer_class in _TABLE:
+            return _TABLE[layer_class]
+    return None
+
+
+def is_growable(layer):
+    """Whether the layer's output channels may come and go."""
+    return bool(getattr(layer, "is_growable", False))
+
+
+def _register_keras_layers():
+    layers = keras.layers
+    convolution = dict(kernel=(None, None, IN, OUT), bias=(OUT,))
+    register_axes(layers.Conv2D, width_attribute="filters", **convolution)
+    register_axes(
+        layers.Dense, width_attribute="units", kernel=(IN, OUT), bias=(OUT,)
+    )
+    register_axes(
+        layers.DepthwiseConv2D,
+        channels="depthwise",
+        initializers={"kernel": "depthwise_initializer"},
+        kernel=(None, None, IN, None),
+        bias=(OUT,),
+    )
+    register_axes(
+        layers.BatchNormalization,
+        channels="norm",
+        **{
+            name: (OUT,)
+            for name in (
+                "gamma",
+                "beta",
+                "moving_mean",
+                "moving_variance",
+                "moving_stddev",
+                "renorm_mean",
+                "renorm_stddev",
+            )
+        },
+    )
+    register_axes(
+        layers.LayerNormalization,
+        channels="norm",
+        gamma=(OUT,),
+        beta=(OUT,),
+    )
+    follow = """
+        Activation ReLU LeakyReLU ELU Softmax Dropout SpatialDropout1D
+        SpatialDropout2D SpatialDropout3D GaussianDropout GaussianNoise
+        AlphaDropout ActivityRegularization Identity MaxPooling1D MaxPooling2D
+        MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D
+        ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D
+        Cropping3D UpSampling1D UpSampling2D UpSampling3D
+    """
+    for name in follow.split():
+        register_axes(getattr(layers, name), channels="follow")
+    for rank in ("1D", "2D", "3D"):
+        for kind in ("GlobalAveragePooling", "GlobalMaxPooling"):
+            register_axes(getattr(layers, kind + rank), channels="pool")
+    register_axes(layers.Flatten, channels="flatten")
+    register_axes(layers.Add, channels="unite")
+
+
+_register_keras_layers()

@@ -1,0 +1,191 @@
+"""The groups, gates and weight axes of one network, as traced."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Units that live and die together across several layers.
+
+    Attributes:
+        name: Name of the first layer that writes the group.
+        start: Index of the group's first unit in the network's unit vector.
+        size: Number of units in the full network.
+        writers: Growable layers whose output channels these units are.
+        seed: Number of units that the user wants in the seed network, or None.
+    """
+
+    name: str
+    start: int
+    size: int
+    writers: tuple
+    seed: int | None
+
+    @property
+    def slice(self):
+        return slice(self.start, self.start + self.size)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerGate:
+    """A layer whose branch may leave the network.
+
+    Attributes:
+        name: Name of the gated layer.
+        layer: The gated layer (`GatedAdd`).
+        call: Index of its call in `ChannelMap.calls`.
+    """
+
+    name: str
+    layer: object
+    call: int
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightAxes:
+    """One weight, and the units that its axes follow.
+
+    Attributes:
+        layer: The layer that owns it.
+        attribute: The attribute of `layer` that holds it.
+        variable: The `keras.Variable`.
+        labels: One label per axis: `"in"`, `"out"` or None.
+        units: One integer array per axis, the unit behind each entry (the
+            index past the last unit stands for a channel that always exists),
+            or None where the axis depends on no width.
+        full_shape: Shape in the full network.
+    """
+
+    layer: object
+    attribute: str
+    variable: object
+    labels: tuple
+    units: tuple
+    full_shape: tuple
+
+    def out_axis(self):
+        return self.labels.index("out") if "out" in self.labels else None
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorChannels:
+    """Where the channels of one tensor of the graph come from."""
+
+    tensor: object
+    axis: int
+    units: np.ndarray
+
+
+class ChannelMap:
+    """What tracing found out about one functional network.
+
+    Attributes:
+        calls: Calls of the graph in topological order.
+        outputs: The graph's output tensors.
+        groups: List of `Group`.
+        gates: List of `LayerGate`.
+        weights: List of `WeightAxes`.
+        channels: Maps `id(tensor)` to `TensorChannels`.
+        frozen: Maps the name of a growable layer that cannot change its width
+            to the reason.
+    """
+
+    def __init__(
+        self, calls, outputs, groups, gates, weights, channels, frozen
+    ):
+        self.calls = calls
+        self.outputs = outputs
+        self.groups = groups
+        self.gates = gates
+        self.weights = weights
+        self.channels = channels
+        self.frozen = frozen
+        self.unit_count = sum(group.size for group in groups)
+        self.sizes = np.array([group.size for group in groups], dtype=int)
+        self._producer = {
+            id(tensor): index
+            for index, call in enumerate(calls)
+            for tensor in call.outputs
+        }
+        self._gate_of_call = {gate.call: i for i, gate in enumerate(gates)}
+        self._needed_cache = {}
+        layers = []
+        for call in calls:
+            if not any(call.operation is layer for layer in layers):
+                layers.append(call.operation)
+        self.layers = layers
+        self._layer_index = {id(layer): i for i, layer in enumerate(layers)}
+
+    def layer_index(self, layer):
+        return self._layer_index[id(layer)]
+
+    def needed_calls(self, gates):
+        """Calls that the outputs depend on, in topological order.
+
+        Args:
+            gates: Boolean array of shape `(gates,)`. A gate that is off needs
+                its shortcut only, so its branch is never called.
+
+        Returns:
+            List of indices into `calls`.
+        """
+        key = np.asarray(gates, dtype=bool).tobytes()
+        if key not in self._needed_cache:
+            needed = set()
+            stack = list(self.outputs)
+            while stack:
+                index = self._producer.get(id(stack.pop()))
+                if index is None or index in needed:
+                    continue
+                needed.add(index)
+                gate = self._gate_of_call.get(index)
+                inputs = self.calls[index].inputs
+                off = gate is not None and not gates[gate]
+                stack.extend(inputs[:1] if off else inputs)
+            self._needed_cache[key] = sorted(needed)
+        return self._needed_cache[key]
+
+    def present_layers(self, gates):
+        """Boolean array over `layers`: which ones are called at all."""
+        present = np.zeros(len(self.layers), dtype=bool)
+        for index in self.needed_calls(gates):
+            present[self.layer_index(self.calls[index].operation)] = True
+        return present
+
+    def gate_is_off(self, call_index, gates):
+        gate = self._gate_of_call.get(call_index)
+        return gate is not None and not gates[gate]
+
+    def widths(self, units):
+        """Number of active units per group, from a boolean unit vector."""
+        return np.array(
+            [int(np.count_nonzero(units[g.slice])) for g in self.groups],
+            dtype=int,
+        )
+
+    def indices(self, weight, structure, present=None):
+        """Which entries of a weight are in the network, axis by axis.
+
+        Args:
+            weight: A `WeightAxes`.
+            structure: A `Structure`.
+            present: `present_layers(structure.gates)`, where known already.
+
+        Returns:
+            A tuple with one sorted integer array per axis.
+        """
+        if present is None:
+            present = self.present_layers(structure.gates)
+        is_present = present[self.layer_index(weight.layer)]
+        active = np.append(structure.units, True)
+        result = []
+        for units, size in zip(weight.units, weight.full_shape):
+            if units is None:
+                result.append(np.arange(size))
+            elif is_present:
+                result.append(np.flatnonzero(active[units]))
+            else:
+                result.append(np.zeros(0, dtype=int))
+        return tuple(result)

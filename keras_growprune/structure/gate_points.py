@@ -1,0 +1,133 @@
+"""Where the gate of a unit acts, and so where its saliency can be read.
+
+A gate in front of a normalization is divided out by it, so it acts after the
+norm that follows its layer, or on the layer's own output where there is none.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from keras_growprune.structure import axes
+
+
+@dataclasses.dataclass(frozen=True)
+class GatePoint:
+    """One place where units are gated.
+
+    Attributes:
+        kind: `"norm"`: the output of a norm, with the same effect on its
+            gamma and beta. `"layer"`: the output of a layer before its
+            activation, with the same effect on its kernel and bias.
+            `"branch"`: the branch of a gated layer, with no weight that
+            could stand for it.
+        layer: The norm, the layer, or the gated layer.
+        axis: The channel axis of the output.
+        units: Unit behind each channel.
+    """
+
+    kind: str
+    layer: object
+    axis: int
+    units: np.ndarray
+
+    def weights(self):
+        """Attributes of the weights that scale with the gate."""
+        names = {"norm": ("gamma", "beta"), "layer": ("kernel", "bias")}
+        return [
+            name
+            for name in names.get(self.kind, ())
+            if getattr(self.layer, name, None) is not None
+        ]
+
+    def weights_suffice(self):
+        """Whether scaling trained weights is the same as scaling the output."""
+        first = self.weights()[:1]
+        return first in (["gamma"], ["kernel"]) and self.layer.trainable
+
+
+def find_gate_points(channel_map):
+    """Returns the `GatePoint`s of all groups of a network."""
+    points, seen = [], set()
+    always = channel_map.unit_count
+    consumers = _consumers(channel_map)
+    for call in channel_map.calls:
+        layer = call.operation
+        channels = channel_map.channels.get(id(call.outputs[0]))
+        if channels is None or id(layer) in seen:
+            continue
+        if np.all(channels.units == always):
+            continue
+        known = axes.axes_of(layer)
+        if known.channels == "norm":
+            kind = "norm"
+        elif axes.is_growable(layer) and not _reaches_norm(call, consumers):
+            kind = "layer"
+        else:
+            continue
+        seen.add(id(layer))
+        points.append(GatePoint(kind, layer, channels.axis, channels.units))
+    return points
+
+
+def find_branch_points(channel_map):
+    """Returns one `GatePoint` per gated layer, at the end of its branch."""
+    consumers = _consumers(channel_map)
+    producers = {
+        id(tensor): call for call in channel_map.calls for tensor in call.outputs
+    }
+    points = []
+    for gate in channel_map.gates:
+        branch = channel_map.calls[gate.call].inputs[1]
+        end = producers[id(branch)]
+        known = axes.axes_of(end.operation)
+        kind = known.channels if known else None
+        channels = channel_map.channels.get(id(branch))
+        axis = len(branch.shape) - 1 if channels is None else channels.axis
+        units = (
+            np.full(branch.shape[axis], channel_map.unit_count)
+            if channels is None
+            else channels.units
+        )
+        point = None
+        if len(consumers[id(branch)]) == 1:
+            if kind == "norm":
+                point = GatePoint("norm", end.operation, axis, units)
+            elif kind == "mix" and _is_linear(end.operation):
+                point = GatePoint("layer", end.operation, axis, units)
+        if point is None or not point.weights_suffice():
+            point = GatePoint("branch", gate.layer, axis, units)
+        points.append(point)
+    return points
+
+
+def _is_linear(layer):
+    activation = getattr(layer, "activation", None)
+    return activation is None or activation.__name__ == "linear"
+
+
+def _consumers(channel_map):
+    consumers = {}
+    for call in channel_map.calls:
+        for tensor in call.inputs:
+            consumers.setdefault(id(tensor), []).append(call)
+    for tensor in channel_map.outputs:
+        consumers.setdefault(id(tensor), []).append(None)
+    return consumers
+
+
+def _reaches_norm(call, consumers):
+    """Whether the layer's channels meet a norm before they are mixed."""
+    stack, seen = list(call.outputs), set()
+    while stack:
+        for consumer in consumers.get(id(stack.pop()), []):
+            if consumer is None or id(consumer) in seen:
+                continue
+            seen.add(id(consumer))
+            known = axes.axes_of(consumer.operation)
+            if known is None or known.channels == "mix":
+                continue
+            if known.channels == "norm":
+                return True
+            stack.extend(consumer.outputs)
+    return False

@@ -1,0 +1,6 @@
+"""The model that grows: restructuring in place, measuring, bookkeeping."""
+
+from keras_growprune.training.grow_prune_model import GrowPruneModel
+from keras_growprune.training.ledger import Ledger
+
+__all__ = ["GrowPruneModel", "Ledger"]

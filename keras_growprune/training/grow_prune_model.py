@@ -1,0 +1,443 @@
+"""The model that grows and prunes itself inside `fit`."""
+
+import random
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_growprune import keras_internals
+from keras_growprune.cost import Budget
+from keras_growprune.export import compact_model
+from keras_growprune.export import export_saved_model
+from keras_growprune.growth import GrowthSchedule
+from keras_growprune.training import validation
+from keras_growprune.training.growth_callback import GrowthCallback
+from keras_growprune.training.growth_controller import GrowthController
+from keras_growprune.training.recalibration import recalibrate
+from keras_growprune.training.summary import structure_table
+
+
+@keras.saving.register_keras_serializable(package="keras_growprune")
+class GrowPruneModel(keras_internals.LazyFunctional):
+    """A functional model whose structure grows and is pruned inside `fit`.
+
+    Training starts from a small seed network. At the beginning of each epoch
+    filters, units and gated layers are bought and sold, in place, so that the
+    cost follows the schedule: up past the budget, back to it, and then the
+    structure is settled and trained to the end. Everything else is a Keras
+    model as you know it.
+
+    Args:
+        inputs, outputs: As in `keras.Model`. The layers between them are
+            written with `GrowableConv2D`, `GrowableDense` and `GatedAdd`;
+            plain Keras layers follow along.
+        budget: A `Budget`, what the final network may cost.
+        schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own.
+        rule: `"saliency"` (default): units are priced by what they are worth
+            to the loss. `"paper"`: logits are trained under a penalty, and
+            structures are sampled (Yuan et al., ICLR 2021). Or an object of
+            a subclass of `keras_growprune.growth.Rule`.
+        width_multiple: Positive integer. Widths are multiples of it (or the
+            full width), which many devices compute fastest. Defaults to 1.
+        seed: Integer, of all random numbers that growing draws. Defaults to
+            `None`: drawn, reproducibly after `keras.utils.set_random_seed`.
+        name: As in `keras.Model`.
+        trainable: As in `keras.Model`.
+
+    The logs of each epoch get the entries `cost` (in the budget's measure),
+    `flops` and `params`, as fractions of the full network; `price`, the worth
+    per cost at which the last unit was bought or sold (the paper's rule: its
+    lambda); and `settled`, 1.0 once the structure is final.
+
+    Attributes:
+        ledger: A `Ledger`, what each epoch of training cost.
+
+    Raises:
+        ValueError: If an argument is invalid, the network has nothing to
+            grow, one of its growable layers is used elsewhere, or the budget
+            cannot be met.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((28, 28, 1))
+    x = kgp.layers.GrowableConv2D(32, 3, use_bias=False)(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.ReLU()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    outputs = keras.layers.Dense(10)(x)
+    model = kgp.GrowPruneModel(inputs, outputs, budget=kgp.Budget(flops=0.5))
+    model.compile(
+        "adam",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    model.fit(images, labels, epochs=20)
+    small = model.compact()
+    ```
+    """
+
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        budget,
+        schedule=None,
+        rule="saliency",
+        width_multiple=1,
+        seed=None,
+        name=None,
+        trainable=None,
+    ):
+        validation.check_arguments(
+            inputs, outputs, budget, schedule, width_multiple
+        )
+        rule_object = validation.get_rule(rule)
+        extra = {} if trainable is None else {"trainable": trainable}
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **extra)
+        if seed is None:
+            seed = random.randint(0, 2**31 - 1)  # as Keras draws its own
+        self._seed = int(seed)
+        controller = GrowthController(
+            self, budget, schedule, rule_object, width_multiple, self._seed
+        )
+        self._growth = controller
+        self._unit_gate = controller.unit_gate
+        self._layer_gate = controller.layer_gate
+        self._call_plan = controller.plan
+        self._width_multiple = int(width_multiple)
+        self.gate_optimizer = None
+
+    # What it is now
+
+    @property
+    def budget(self):
+        return self._growth.budget
+
+    @property
+    def schedule(self):
+        return self._growth.schedule
+
+    @property
+    def rule(self):
+        return self._growth.rule.name
+
+    @property
+    def structure(self):
+        """The present `Structure`: which units and gated layers there are."""
+        return self._growth.structure
+
+    @property
+    def settled(self):
+        """Whether the structure is final."""
+        return self._growth.state.settled
+
+    @property
+    def ledger(self):
+        return self._growth.ledger
+
+    @property
+    def widths(self):
+        """Present width of each group, by the name of its first layer."""
+        names = [group.name for group in self._growth.map.groups]
+        return {n: int(w) for n, w in zip(names, self._growth.widths())}
+
+    def structure_summary(self, print_fn=None):
+        """Prints widths, gates, cost, and what training has cost so far.
+
+        Args:
+            print_fn: Function to print with. Defaults to `print`.
+        """
+        (print_fn or print)(structure_table(self._growth))
+
+    # Training
+
+    def compile(self, *args, gate_optimizer=None, **kwargs):
+        """Configures the model for training.
+
+        Args:
+            gate_optimizer: Optimizer of the structure gates' logits, for rules
+                that train them. Defaults to `None`: the model's optimizer.
+            *args, **kwargs: As in `keras.Model.compile`.
+        """
+        super().compile(*args, **kwargs)
+        if gate_optimizer is not None:
+            gate_optimizer = keras.optimizers.get(gate_optimizer)
+        self.gate_optimizer = gate_optimizer
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config and self.gate_optimizer is not None:
+            config["gate_optimizer"] = keras.saving.serialize_keras_object(
+                self.gate_optimizer
+            )
+        return config
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self._build_optimizers()
+        self._growth.attach_optimizer()
+
+    def gate_variables(self):
+        """Logits of the structure gates, where the rule trains them."""
+        gates = (self._unit_gate, self._layer_gate)
+        return [gate.logits for gate in gates if gate is not None]
+
+    def optimizer_variables(self):
+        """What the model's optimizer trains."""
+        apart = [] if self.gate_optimizer is None else self.gate_variables()
+        apart = {id(variable) for variable in apart}
+        return [v for v in self.trainable_variables if id(v) not in apart]
+
+    def _build_optimizers(self):
+        if not self.optimizer.built:
+            self.optimizer.build(self.optimizer_variables())
+        if self.gate_optimizer is not None and not self.gate_optimizer.built:
+            self.gate_optimizer.build(self.gate_variables())
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        *,
+        initial_epoch=0,
+        growth_epochs=None,
+        **kwargs,
+    ):
+        """Trains the model, growing and pruning it between epochs.
+
+        Args:
+            growth_epochs: Positive integer, length of the whole run in
+                epochs. Defaults to `None`: the epochs trained so far plus
+                those of this call. Give it when you call `fit` in pieces.
+            x, y, batch_size, epochs, verbose, callbacks, initial_epoch: As in
+                `keras.Model.fit`.
+            **kwargs: All its other arguments.
+
+        Returns:
+            A `keras.callbacks.History`, with the entries that the class
+            description names.
+
+        Raises:
+            ValueError: If the optimizer's state cannot follow a change of
+                shape (Adafactor), before any training.
+            FloatingPointError: If a restructuring is due after an epoch whose
+                loss was not finite; the structure is left as it was.
+        """
+        if self.compiled:  # else Keras says so
+            self._build_optimizers()
+            self._growth.prepare_run(epochs, initial_epoch, growth_epochs)
+        ours = GrowthCallback(self._growth)
+        is_ready = keras_internals.is_callback_list(callbacks)
+        if is_ready:
+            ours.set_model(self)
+            keras_internals.prepend_callback(callbacks, ours)
+        else:
+            callbacks = [ours, *keras.tree.flatten(callbacks or [])]
+        try:
+            return super().fit(
+                x,
+                y,
+                batch_size,
+                epochs,
+                verbose,
+                callbacks,
+                initial_epoch=initial_epoch,
+                **kwargs,
+            )
+        finally:
+            if is_ready:
+                callbacks.callbacks.remove(ours)
+
+    def train_step(self, data):
+        growth = self._growth
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        batch_size = tf.shape(
+            next(i for i in keras.tree.flatten(x) if i is not None)
+        )[0]
+        wanted = growth.meter.factors()
+        points = [point for point, _ in wanted]
+        factors = [tf.ones(width) for _, width in wanted]
+        with tf.GradientTape() as tape:
+            tape.watch(factors)
+            with (
+                growth.norms.momentum(),
+                growth.plan.explicit_factors(points, factors),
+            ):
+                y_pred = self(x, training=True)
+            loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
+            # The penalty on structure is left out of the metric `loss`, which
+            # stays comparable to `val_loss` and between epochs.
+            keras_internals.track_loss(self, loss, batch_size)
+            if growth.plan.gates_are_soft:
+                replicas = self.distribute_strategy.num_replicas_in_sync
+                penalty = growth.penalty * growth.plan.expected_cost()
+                loss = loss + tf.cast(penalty / replicas, loss.dtype)
+            loss = self.optimizer.scale_loss(loss)
+        growth.norms.count_step()
+        variables = self._variables_in_network()
+        gradients = tape.gradient(loss, [*variables, *factors])
+        factor_gradients = gradients[len(variables) :]
+        gradients = gradients[: len(variables)]
+        growth.meter.update(
+            {id(v): g for v, g in zip(variables, gradients)},
+            factor_gradients,
+            batch_size,
+            scale=self.optimizer.scale_loss(tf.ones(())),
+        )
+        self._apply(gradients, variables)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _variables_in_network(self):
+        """Trainable variables, but for those of layers that are off."""
+        growth = self._growth
+        present = growth.map.present_layers(growth.structure.gates)
+        absent = {
+            id(variable)
+            for layer, is_present in zip(growth.map.layers, present)
+            if not is_present and isinstance(layer, keras.layers.Layer)
+            for variable in layer.trainable_variables
+        }
+        if not growth.plan.gates_are_soft:
+            absent |= {id(variable) for variable in self.gate_variables()}
+        return [v for v in self.trainable_variables if id(v) not in absent]
+
+    def _apply(self, gradients, variables):
+        logits = {id(variable) for variable in self.gate_variables()}
+        pairs = list(zip(gradients, variables))
+        if self.gate_optimizer is not None:
+            own = [(g, v) for g, v in pairs if id(v) in logits]
+            pairs = [(g, v) for g, v in pairs if id(v) not in logits]
+            scale = self.optimizer.scale_loss(tf.ones(()))
+            if own:
+                self.gate_optimizer.apply_gradients(
+                    [(g / scale, v) for g, v in own]
+                )
+        with keras_internals.no_reduction_on_one_replica(self.optimizer):
+            self.optimizer.apply_gradients(pairs)
+
+    def make_train_function(self, force=False):
+        before = self.train_function
+        super().make_train_function(force=force)
+        if self.train_function is before:
+            return
+        inner = self.train_function
+
+        def first_call(iterator):  # traces: its time is the ledger's
+            self.train_function = inner
+            return self._growth.time_first_call(inner, iterator)
+
+        self.train_function = first_call
+
+    def renew_functions(self):
+        """Drops traced functions, whose shapes are stale."""
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+        self.test_function = None
+        self.predict_function = None
+        keras_internals.release_memory()
+
+    def settle(self):
+        """Lands on the budget now; from here on the structure is final."""
+        self._growth.settle()
+
+    def recalibrate(self, x, batch_size=None, steps=None):
+        """Measures the statistics of all batch norms anew.
+
+        Averages them over a data set without training anything, which makes
+        validation exact right after a change of structure or of weights.
+
+        Args:
+            x: A `tf.data.Dataset` of batches (inputs, or tuples that begin
+                with inputs), or an array.
+            batch_size: Batch size for an array. Defaults to 32.
+            steps: Most batches to use. Defaults to all.
+        """
+        recalibrate(self, self._growth.norms, x, batch_size, steps)
+
+    # Leaving
+
+    def compact(self):
+        """Returns the network as it stands, in plain Keras layers.
+
+        Works at any moment, also before `compile`. The result shares nothing
+        with this model and loads without this library.
+
+        Returns:
+            A `keras.Model`, not compiled.
+        """
+        inputs, outputs = keras_internals.graph_structure(self)
+        return compact_model(
+            self._growth.map,
+            self.structure,
+            inputs,
+            outputs,
+            self._growth.plan.folds(),
+            name=self.name,
+        )
+
+    def export(self, filepath, **kwargs):
+        """Writes the compact network as a SavedModel, in TF Hub's style.
+
+        Args:
+            filepath: Directory to write.
+            **kwargs: Not used yet; `format="tf_saved_model"` is accepted.
+        """
+        file_format = kwargs.pop("format", "tf_saved_model")
+        if kwargs or file_format != "tf_saved_model":
+            raise ValueError(
+                "`GrowPruneModel.export` writes `format='tf_saved_model'`. "
+                f"Received: format={file_format!r}, {kwargs}. For all that "
+                "Keras can write, call `model.compact().export(...)`."
+            )
+        export_saved_model(self.compact(), filepath)
+
+    # Saving
+
+    def get_config(self):
+        inputs, outputs = keras_internals.graph_structure(self)
+        graph = keras.Model(
+            inputs, outputs, name=self.name, trainable=self.trainable
+        )
+        return {
+            **graph.get_config(),
+            "budget": self.budget.get_config(),
+            "schedule": self.schedule.get_config(),
+            "rule": validation.serialize_rule(self._growth.rule),
+            "width_multiple": self._width_multiple,
+            "seed": self._seed,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        arguments = {
+            "budget": Budget.from_config(config.pop("budget")),
+            "schedule": GrowthSchedule.from_config(config.pop("schedule")),
+            "rule": validation.deserialize_rule(config.pop("rule")),
+            "width_multiple": config.pop("width_multiple"),
+            "seed": config.pop("seed"),
+        }
+        graph = keras.Model.from_config(config, custom_objects=custom_objects)
+        inputs, outputs = keras_internals.graph_structure(graph)
+        return cls(
+            inputs,
+            outputs,
+            name=graph.name,
+            trainable=graph.trainable,
+            **arguments,
+        )
+
+    def save_own_variables(self, store):
+        for key, value in self._growth.to_arrays().items():
+            store[key] = value
+
+    def load_own_variables(self, store):
+        # Called before the layers and the optimizer load: it gives them the
+        # shapes that were saved.
+        self._growth.from_arrays(store)

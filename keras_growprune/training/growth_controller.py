@@ -1,0 +1,440 @@
+"""Runs the growing of one model: decides, restructures, keeps the books."""
+
+import time
+
+import keras
+import numpy as np
+
+from keras_growprune import keras_internals
+from keras_growprune.cost import FlopsCost
+from keras_growprune.cost import ParameterCost
+from keras_growprune.growth import GrowthState
+from keras_growprune.growth import UnitSpace
+from keras_growprune.layers import StructureGate
+from keras_growprune.structure import Structure
+from keras_growprune.structure import find_branch_points
+from keras_growprune.structure import find_gate_points
+from keras_growprune.structure import trace_channels
+from keras_growprune.training import validation
+from keras_growprune.training.call_plan import CallPlan
+from keras_growprune.training.host_store import HostStore
+from keras_growprune.training.ledger import Ledger
+from keras_growprune.training.norm_statistics import NormStatistics
+from keras_growprune.training.restructurer import Restructurer
+from keras_growprune.training.saliency_meter import SaliencyMeter
+
+
+class GrowthController:
+    """Everything about one model that grows, apart from Keras's own loop.
+
+    Args:
+        model: The `GrowPruneModel`, at its full width.
+        budget: A `Budget`.
+        schedule: A `GrowthSchedule` or None for the rule's own.
+        rule: A `Rule`.
+        width_multiple: Widths are multiples of this, or the full width.
+        seed: Integer, of all random numbers.
+    """
+
+    def __init__(self, model, budget, schedule, rule, width_multiple, seed):
+        self.model = model
+        self.budget = budget
+        self.rule = rule
+        self.schedule = schedule or rule.default_schedule()
+        calls = keras_internals.graph_calls(model)
+        self.map = trace_channels(calls, model.outputs)
+        validation.check_network(model, self.map, width_multiple)
+        self.cost = budget.cost(self.map)
+        self.limit = budget.limit(self.cost)
+        self.flops = self._flops_or_none()
+        self.params = ParameterCost(self.map)
+        self.space = UnitSpace(
+            sizes=self.map.sizes,
+            multiples=np.full(len(self.map.groups), width_multiple),
+            gate_kinds=self._gate_kinds(),
+            cost=self.cost,
+        )
+        validation.check_reachable(self.space, budget, self.limit, self.cost)
+        points = find_gate_points(self.map)
+        branch_points = find_branch_points(self.map)
+        self.state = GrowthState(
+            np.ones(self.map.unit_count, bool),
+            np.ones(len(self.map.gates), bool),
+            seed,
+        )
+        self.store = HostStore(self.map)
+        self.restructurer = Restructurer(self.map, self.store, branch_points)
+        self.meter = SaliencyMeter(self.map, points, branch_points)
+        self.norms = NormStatistics(self.map.layers)
+        self.ledger = Ledger(self.flops.full if self.flops else float("nan"))
+        self.penalty = keras.Variable(0.0, trainable=False, name="penalty")
+        self.unit_gate = self.layer_gate = None
+        if rule.trains_logits:
+            self.unit_gate = self._make_gate("unit_gate", self.map.unit_count)
+            self.layer_gate = self._make_gate("layer_gate", len(self.map.gates))
+        self.plan = CallPlan(
+            self.map, points, branch_points, self.unit_gate, self.layer_gate
+        )
+        self._clock = _Clock()
+        self._plant_seed()
+
+    def _flops_or_none(self):
+        if self.budget.measure == "flops":
+            return self.cost
+        try:
+            return FlopsCost(self.map)
+        except ValueError:  # inputs of unknown size, and nobody asked
+            return None
+
+    def _gate_kinds(self):
+        """Gated layers on the same residual stream are of one kind."""
+        streams = []
+        for gate in self.map.gates:
+            tensor = self.map.calls[gate.call].outputs[0]
+            channels = self.map.channels.get(id(tensor))
+            first = -1 if channels is None else int(channels.units[0])
+            streams.append((first, tuple(tensor.shape[1:-1])))
+        order = {stream: i for i, stream in enumerate(dict.fromkeys(streams))}
+        return np.array([order[stream] for stream in streams], dtype=int)
+
+    def _make_gate(self, name, size):
+        if not size:
+            return None
+        gate = StructureGate(
+            size, final_temperature=self.rule.final_temperature, name=name
+        )
+        gate.build((None, size))
+        return gate
+
+    def _plant_seed(self):
+        gates = np.ones(len(self.map.gates), bool)
+        fixed = {
+            index: group.seed
+            for index, group in enumerate(self.map.groups)
+            if group.seed is not None
+        }
+        target = self.schedule.seed_fraction * self.cost.full
+        widths = self.space.seed_widths(target, gates, fixed)
+        units = np.zeros(self.map.unit_count, bool)
+        for part, width in zip(self.space.slices(), widths):
+            units[part.start : part.start + width] = True
+        self.seed_widths = widths
+        self._set_structure(units, gates)
+        self.rule.start(self.state, self.space, target)
+        self._push_logits()
+
+    # What the network is
+
+    @property
+    def structure(self):
+        return self.restructurer.structure
+
+    def widths(self):
+        return self.map.widths(self.state.units)
+
+    def fractions(self):
+        """Cost, FLOPs and parameters as fractions of the full network's."""
+        widths, gates = self.widths(), self.state.gates
+        measures = {"cost": self.cost, "flops": self.flops, "params": self.params}
+        return {
+            name: float(cost(widths, gates)) / cost.full
+            for name, cost in measures.items()
+            if cost is not None
+        }
+
+    # The life of a run
+
+    def prepare_run(self, epochs, initial_epoch, growth_epochs):
+        """Called by `fit` before anything else.
+
+        Args:
+            epochs, initial_epoch: As in `fit`.
+            growth_epochs: Length of the whole run in epochs, or None.
+        """
+        if growth_epochs is not None and (
+            isinstance(growth_epochs, bool)
+            or not isinstance(growth_epochs, int)
+            or growth_epochs < 1
+        ):
+            raise ValueError(
+                "Argument `growth_epochs` must be a positive integer, the "
+                "length of the whole run in epochs. Received: "
+                f"growth_epochs={growth_epochs!r}"
+            )
+        self.attach_optimizer(build=True)
+        if not self.state.settled:
+            here = self.state.epoch + max(epochs - initial_epoch, 0)
+            self.state.epochs = growth_epochs or here
+
+    def attach_optimizer(self, build=False):
+        """Starts to carry the compiled optimizer's state along."""
+        optimizer = self.model.optimizer if self.model.compiled else None
+        if optimizer is None:
+            return
+        if build and not optimizer.built:
+            optimizer.build(self.model.optimizer_variables())
+        if optimizer.built:
+            self.store.attach(optimizer)
+
+    def begin_epoch(self):
+        """Restructures where it is time to, and starts the clock."""
+        started = time.perf_counter()
+        state = self.state
+        if not state.settled and self.schedule.restructures(
+            state.epoch, state.epochs
+        ):
+            self._check_finite()
+            if state.epoch >= self.schedule.settle_epoch(state.epochs):
+                self.settle()
+            else:
+                units, gates = self.rule.decide(
+                    state, self.space, self._target()
+                )
+                self._set_structure(units, gates)
+        self._prepare_gates()
+        self._clock.start(restructure=time.perf_counter() - started)
+
+    def _target(self):
+        budget = self.limit / self.cost.full
+        fraction = self.schedule.target(
+            self.state.epoch, self.state.epochs, budget
+        )
+        return fraction * self.cost.full
+
+    def _check_finite(self):
+        if self._loss_is_finite:
+            return
+        raise FloatingPointError(
+            "The loss was not finite in the last epoch, so nothing was "
+            "measured that a restructuring could rest on. The structure is "
+            "left as it was. Lower the learning rate or clip the gradients, "
+            "and go on from the last good checkpoint."
+        )
+
+    _loss_is_finite = True
+
+    def settle(self):
+        """Lands on the budget; the structure is final from now on."""
+        state = self.state
+        if state.settled:
+            return
+        self._pull_logits()
+        if self.unit_gate is not None:
+            self._harden_gates()
+        units, gates = self.rule.land(state, self.space, self.limit)
+        state.settled = True
+        self.plan.gates_are_soft = False
+        self._set_structure(units, gates, force=self.unit_gate is not None)
+
+    def time_first_call(self, function, iterator):
+        """Calls a training function for the first time, which traces it."""
+        return self._clock.time_first_call(function, iterator)
+
+    def stop_clock(self):
+        self._clock.stop()
+
+    def end_epoch(self, logs):
+        """Takes in what the epoch measured; returns entries for the logs."""
+        self._clock.stop()
+        loss = logs.get("loss")
+        self._loss_is_finite = loss is None or bool(np.all(np.isfinite(loss)))
+        measured = self.meter.read()
+        if self._loss_is_finite and not self.state.settled:
+            self.state.observe(measured["units"], measured["gates"])
+        self._pull_logits()
+        fractions = self.fractions()
+        seconds = self._clock.seconds(measured["steps"])
+        self.ledger.add(
+            examples=measured["examples"],
+            flops=fractions.get("flops", float("nan")),
+            epoch=self.state.epoch,
+            cost=fractions["cost"],
+            params=fractions["params"],
+            units=[int(width) for width in self.widths()],
+            gates=[bool(gate) for gate in self.state.gates],
+            **seconds,
+        )
+        self.state.end_epoch()
+        self.meter.reset(None if self.state.settled else self.structure)
+        return {
+            **fractions,
+            "price": float(self.state.price),
+            "settled": float(self.state.settled),
+        }
+
+    # Restructuring
+
+    def _set_structure(self, units, gates, force=False):
+        state = self.state
+        structure = Structure(units, gates)
+        if structure != self.structure:
+            validation.check_not_shared(self.model, self.map)
+            self._check_other_models()
+        self.attach_optimizer()
+        never = state.gate_ages == 0
+        new = np.flatnonzero(structure.gates & ~state.gates & never)
+        changed = structure != self.structure
+        stale = self.restructurer.apply(structure, state.random, new) or force
+        state.units, state.gates = structure.units, structure.gates
+        self.meter.reset(None if state.settled else structure)
+        self.plan.update(structure)
+        if changed:
+            self.norms.restart()
+        if stale:
+            self._renew_functions()
+
+    def _check_other_models(self):
+        """Other models keep traces of the old shapes; renew or refuse."""
+        self._others = keras_internals.models_that_share(
+            self.map.layers, self.model
+        )
+        for other in self._others:
+            if other.compiled and getattr(other.optimizer, "built", False):
+                raise ValueError(
+                    f"Model `{other.name}` trains layers of model "
+                    f"`{self.model.name}`, whose shapes are about to change; "
+                    "its optimizer could not follow. Train it after "
+                    "`settle()`, or on the network that `compact()` returns."
+                )
+
+    _others = ()
+
+    def _renew_functions(self):
+        for other in self._others:
+            other.train_function = None
+            other.test_function = None
+            other.predict_function = None
+        self._others = ()
+        self.model.renew_functions()
+
+    # Trained logits (the paper's rule)
+
+    def _push_logits(self):
+        for gate, logits in self._gates_and_logits():
+            gate.logits.assign(getattr(self.state, logits))
+
+    def _pull_logits(self):
+        if self.state.settled:
+            return
+        for gate, logits in self._gates_and_logits():
+            setattr(self.state, logits, np.array(gate.logits, dtype=float))
+
+    def _gates_and_logits(self):
+        pairs = ((self.unit_gate, "logits"), (self.layer_gate, "gate_logits"))
+        return [(gate, name) for gate, name in pairs if gate is not None]
+
+    def _prepare_gates(self):
+        """Ages, temperature and penalty of the epoch that begins."""
+        if self.unit_gate is None and self.layer_gate is None:
+            return
+        state = self.state
+        if self.unit_gate is not None:
+            self.unit_gate.ages.assign(state.ages)
+        if self.layer_gate is not None:
+            self.layer_gate.ages.assign(state.gate_ages)
+        for gate, _ in self._gates_and_logits():
+            gate.epochs = max(state.epochs, 1)
+        state.price = 0.0
+        if not state.settled:
+            cost = self.fractions()["cost"]
+            state.price = self.rule.penalty(cost, self.limit / self.cost.full)
+        self.penalty.assign(state.price)
+        self.plan.update_penalty(self.space, self.widths(), state.gates)
+
+    def _harden_gates(self):
+        """Folds soft factors into the weights, which then stand alone."""
+        names = {}
+        for point, factors in self.plan.folds():
+            for attribute in point.weights():
+                names[id(point.layer), attribute] = factors
+        values = {}
+        for index, weight in enumerate(self.map.weights):
+            factors = names.get((id(weight.layer), weight.attribute))
+            if factors is not None and np.prod(weight.variable.shape):
+                values[index] = np.array(weight.variable) * factors.astype(
+                    weight.variable.dtype
+                )
+        self.restructurer.write_active(values)
+
+    # Saving
+
+    def to_arrays(self):
+        """Everything that growing remembers, as a dict of NumPy arrays."""
+        self._pull_logits()
+        return {
+            **{f"state.{k}": v for k, v in self.state.to_arrays().items()},
+            **self.store.to_arrays(),
+            **self.meter.to_arrays(),
+            **self.norms.to_arrays(),
+            **self.ledger.to_arrays(),
+        }
+
+    def from_arrays(self, arrays):
+        """Takes over what `to_arrays` returned; weights are loaded later."""
+        arrays = {key: np.array(arrays[key]) for key in arrays.keys()}
+        prefix = "state."
+        state = GrowthState.from_arrays(
+            {
+                key[len(prefix) :]: value
+                for key, value in arrays.items()
+                if key.startswith(prefix)
+            }
+        )
+        expected = (self.state.units.shape, self.state.gates.shape)
+        if (state.units.shape, state.gates.shape) != expected:
+            raise ValueError(
+                "The saved network has other growable layers than this one. "
+                f"Expected: {expected[0][0]} units and {expected[1][0]} gated "
+                f"layers. Received: {len(state.units)} and {len(state.gates)}."
+            )
+        self.attach_optimizer()
+        structure = Structure(state.units, state.gates)
+        stale = self.restructurer.apply(structure)
+        self.store.from_arrays(arrays)
+        self.state = state
+        self.meter.reset(None if state.settled else structure)
+        self.meter.from_arrays(arrays)
+        self.norms.from_arrays(arrays)
+        self.ledger.from_arrays(arrays)
+        self.plan.gates_are_soft = not state.settled
+        self.plan.update(structure)
+        self._push_logits()
+        if stale:
+            self._renew_functions()
+
+
+class _Clock:
+    """Seconds of one epoch: steps, retracing, restructuring."""
+
+    def __init__(self):
+        self._started = None
+        self._steps = 0.0
+        self._restructure = 0.0
+        self._first_call = None
+
+    def start(self, restructure):
+        self._started = time.perf_counter()
+        self._restructure = restructure
+        self._first_call = None
+
+    def time_first_call(self, function, iterator):
+        started = time.perf_counter()
+        result = function(iterator)
+        self._first_call = time.perf_counter() - started
+        return result
+
+    def stop(self):
+        if self._started is not None:
+            self._steps = time.perf_counter() - self._started
+            self._started = None
+
+    def seconds(self, steps):
+        retrace = 0.0
+        if self._first_call is not None and steps > 1:
+            one_step = (self._steps - self._first_call) / (steps - 1)
+            retrace = max(self._first_call - one_step, 0.0)
+        return {
+            "seconds": self._steps,
+            "restructure_seconds": self._restructure,
+            "retrace_seconds": retrace,
+        }

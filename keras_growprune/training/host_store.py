@@ -1,0 +1,187 @@
+"""Full-size copies of all weights and optimizer slots in host memory."""
+
+import numpy as np
+
+from keras_growprune import keras_internals
+from keras_growprune.structure import axes_of
+
+# Optimizer state that is a copy of the weights, not a function of gradients:
+# a newcomer's starts at the newcomer's own value.
+_WEIGHT_COPIES = ("_model_variables_moving_average",)
+
+
+class HostStore:
+    """Keeps what is not in the network: dormant weights and their slots.
+
+    Entries of a kernel whose two units were never in the network together are
+    zero, so that neither a newcomer nor a unit that comes back moves the
+    outputs of the units that stayed.
+
+    Args:
+        channel_map: A `ChannelMap`; its weights hold their initial values.
+    """
+
+    def __init__(self, channel_map):
+        self._map = channel_map
+        self.values = []
+        self.drawn = []
+        self.slots = {}
+        self._slot_variables = {}
+        self._optimizer = None
+        for weight in channel_map.weights:
+            value = np.array(weight.variable)
+            labelled = sum(units is not None for units in weight.units)
+            is_kernel = value.ndim > 1 and labelled > 0
+            self.values.append(np.zeros_like(value) if is_kernel else value)
+            axis = self._drawn_axis(weight)
+            self.drawn.append(
+                np.zeros(value.shape[axis], dtype=bool) if is_kernel else None
+            )
+
+    @staticmethod
+    def _drawn_axis(weight):
+        """Axis of the units that own the weight's initial values."""
+        if "out" in weight.labels:
+            return weight.labels.index("out")
+        return weight.labels.index("in") if "in" in weight.labels else 0
+
+    def attach(self, optimizer):
+        """Starts to keep the per-variable state of a built optimizer."""
+        if self._optimizer is optimizer:
+            return
+        keras_internals.check_optimizer_can_be_carried(optimizer)
+        self._optimizer = optimizer
+        self.slots, self._slot_variables = {}, {}
+        index_of = {
+            id(weight.variable): index
+            for index, weight in enumerate(self._map.weights)
+        }
+        owners = [
+            index_of.get(id(variable))
+            for variable in keras_internals.optimizer_variables(optimizer)
+        ]
+        slots = keras_internals.optimizer_slots(optimizer)
+        for name, variables in slots.items():
+            for owner, variable in zip(owners, variables):
+                if owner is None or variable is None or not variable.shape:
+                    continue
+                if name in _WEIGHT_COPIES:
+                    initial = self.values[owner].copy()
+                else:
+                    current = np.array(variable)
+                    fill = current.flat[0] if current.size else 0
+                    is_fresh = np.all(current == fill)
+                    initial = np.full_like(
+                        self.values[owner], fill if is_fresh else 0
+                    )
+                self.slots[name, owner] = initial
+                self._slot_variables[name, owner] = variable
+
+    @property
+    def optimizer(self):
+        return self._optimizer
+
+    def slot_variables(self, index):
+        """`(name, variable)` of each slot of one weight."""
+        return [
+            (name, variable)
+            for (name, owner), variable in self._slot_variables.items()
+            if owner == index
+        ]
+
+    def read(self, index, entries):
+        """Copies a weight and its slots from the device to the host."""
+        where = np.ix_(*entries)
+        variable = self._map.weights[index].variable
+        self.values[index][where] = np.array(variable)
+        for name, slot in self.slot_variables(index):
+            self.slots[name, index][where] = np.array(slot)
+
+    def active(self, index, entries):
+        """Values that a weight and its slots have on the device.
+
+        Returns:
+            `(value, {slot name: value})`.
+        """
+        where = np.ix_(*entries)
+        slots = {
+            name: self.slots[name, index][where]
+            for name, _ in self.slot_variables(index)
+        }
+        return self.values[index][where], slots
+
+    def draw_newcomers(self, index, entries, random):
+        """Draws initial weights of units that were never in the network.
+
+        They come from the layer's own initializer at the present fan-in.
+
+        Args:
+            index: Index of the weight.
+            entries: Its active entries, one integer array per axis.
+            random: A `numpy.random.Generator`.
+        """
+        drawn = self.drawn[index]
+        weight = self._map.weights[index]
+        axis = self._drawn_axis(weight)
+        if drawn is None or 0 in [len(each) for each in entries]:
+            return
+        new = ~drawn[entries[axis]]
+        if not new.any():
+            return
+        initializer = axes_of(weight.layer).initializer(
+            weight.layer, weight.attribute
+        )
+        if initializer is not None:
+            shape = tuple(len(each) for each in entries)
+            values = _draw(initializer, shape, weight.variable.dtype, random)
+            chosen = list(entries)
+            chosen[axis] = entries[axis][new]
+            values = np.compress(new, values, axis=axis)
+            self._write(index, np.ix_(*chosen), values)
+        drawn[entries[axis]] = True
+
+    def clear(self, index):
+        """Sets a weight to zero for all units, as if it were new."""
+        self._write(index, ..., np.zeros((), self.values[index].dtype))
+
+    def _write(self, index, where, values):
+        self.values[index][where] = values
+        for name in _WEIGHT_COPIES:
+            if (name, index) in self.slots:
+                self.slots[name, index][where] = values
+
+    def to_arrays(self):
+        """Returns all that is kept as a dict of NumPy arrays."""
+        result = {}
+        for index, (value, drawn) in enumerate(zip(self.values, self.drawn)):
+            result[f"weight.{index}"] = value
+            if drawn is not None:
+                result[f"drawn.{index}"] = drawn
+        for (name, index), value in self.slots.items():
+            result[f"slot.{name}.{index}"] = value
+        return result
+
+    def from_arrays(self, arrays):
+        """Takes over what `to_arrays` returned.
+
+        Slots are taken where an optimizer with such slots is attached.
+        """
+        for index in range(len(self.values)):
+            self.values[index][...] = arrays[f"weight.{index}"]
+            if self.drawn[index] is not None:
+                self.drawn[index][...] = arrays[f"drawn.{index}"]
+        for (name, index), value in self.slots.items():
+            key = f"slot.{name}.{index}"
+            if key in arrays:
+                value[...] = arrays[key]
+
+
+def _draw(initializer, shape, dtype, random):
+    # Keras's random initializers draw the same numbers at every call, and a
+    # reloaded one has no seed: newcomers get a seed of this run's own.
+    if hasattr(initializer, "get_config"):
+        config = initializer.get_config()
+        if "seed" in config:
+            config["seed"] = int(random.integers(2**31 - 1))
+            initializer = type(initializer).from_config(config)
+    return np.array(initializer(shape, dtype=dtype))

@@ -1,0 +1,63 @@
+"""What training has cost so far."""
+
+import json
+
+import numpy as np
+
+# Forward pass, gradients by inputs, gradients by weights.
+_PASSES = 3
+
+
+class Ledger:
+    """One record per epoch of what it cost and what the network was.
+
+    Attributes:
+        epochs: List of dicts with the keys `epoch`, `examples`, `cost`,
+            `flops`, `params` (fractions of the full network), `units` (width
+            of each group), `gates`, `training_flops`, `full_training_flops`
+            (multiply-adds, three times the forward pass), `seconds` (training
+            steps only), `restructure_seconds` and `retrace_seconds`.
+    """
+
+    def __init__(self, full_flops):
+        self._full_flops = full_flops
+        self.epochs = []
+
+    def add(self, examples, flops, **record):
+        """Adds an epoch.
+
+        Args:
+            examples: Number of training examples seen.
+            flops: FLOPs of the network, as a fraction of the full network's.
+            **record: The other entries.
+        """
+        full = _PASSES * self._full_flops * examples
+        self.epochs.append(
+            {
+                "examples": int(examples),
+                "flops": flops,
+                "training_flops": full * flops,
+                "full_training_flops": full,
+                **record,
+            }
+        )
+
+    def total(self, key):
+        """Sum over the epochs of one entry."""
+        return float(sum(record[key] for record in self.epochs))
+
+    def relative_training_flops(self):
+        """Training FLOPs as a fraction of what the full network would take.
+
+        NaN before the first epoch.
+        """
+        full = self.total("full_training_flops")
+        return self.total("training_flops") / full if full else float("nan")
+
+    def to_arrays(self):
+        text = json.dumps(self.epochs).encode()
+        return {"ledger": np.frombuffer(text, dtype="uint8")}
+
+    def from_arrays(self, arrays):
+        text = bytes(np.array(arrays["ledger"], dtype="uint8"))
+        self.epochs = json.loads(text) if text else []

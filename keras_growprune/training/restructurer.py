@@ -1,0 +1,168 @@
+"""Changes the shape of a network in place: the one entry point."""
+
+import numpy as np
+
+from keras_growprune import keras_internals
+from keras_growprune.structure import Structure
+from keras_growprune.structure import axes_of
+from keras_growprune.structure import is_growable
+
+
+class Restructurer:
+    """Moves a network from one structure to another.
+
+    Always in this order: what leaves or moves is copied to the host store;
+    newcomers are drawn; all new values are computed; only then variables,
+    optimizer slots, the optimizer's index, layer attributes and symbolic
+    shapes are changed.
+
+    Args:
+        channel_map: The `ChannelMap` of the network at its full width.
+        store: The `HostStore`.
+        branch_points: One `GatePoint` per gate, the end of its branch.
+    """
+
+    def __init__(self, channel_map, store, branch_points):
+        self._map = channel_map
+        self._store = store
+        self._branch_points = branch_points
+        self.structure = Structure(
+            np.ones(channel_map.unit_count, bool),
+            np.ones(len(channel_map.gates), bool),
+        )
+
+    def apply(self, structure, random=None, new_gates=()):
+        """Gives the network another structure.
+
+        Args:
+            structure: The new `Structure`.
+            random: A `numpy.random.Generator` for newcomers, or None to draw
+                none (when weights are loaded afterwards).
+            new_gates: Indices of gates that are on for the first time; their
+                branches start as zero, so that the layer is the identity.
+
+        Returns:
+            Whether any shape, or the graph, changed: traced functions are
+            stale then.
+        """
+        entries, changed, present = self._compare(structure, random)
+        if not changed and structure == self.structure:
+            return False
+        before = self._map.present_layers(self.structure.gates)
+        old = self._entries(self.structure, before)
+        for index in changed:
+            self._store.read(index, old[index])
+        for gate in new_gates:
+            self._silence(self._branch_points[gate])
+        if random is not None:
+            for index, each in enumerate(entries):
+                self._store.draw_newcomers(index, each, random)
+        plan = [
+            (index, *self._store.active(index, entries[index]))
+            for index in changed
+        ]
+        stale = self._commit(plan)
+        stale = stale or not np.array_equal(before, present)
+        stale = stale or not np.array_equal(
+            structure.gates, self.structure.gates
+        )
+        self.structure = structure
+        self._refresh_graph(present)
+        return stale
+
+    def write_active(self, weight_values):
+        """Sets weights that are in the network; shapes stay as they are.
+
+        Args:
+            weight_values: Maps weight indices to arrays.
+        """
+        for index, value in weight_values.items():
+            self._map.weights[index].variable.assign(value)
+
+    def entries(self):
+        """Active entries of each weight under the present structure."""
+        present = self._map.present_layers(self.structure.gates)
+        return self._entries(self.structure, present)
+
+    def _entries(self, structure, present):
+        return [
+            self._map.indices(weight, structure, present)
+            for weight in self._map.weights
+        ]
+
+    def _compare(self, structure, random):
+        present = self._map.present_layers(structure.gates)
+        old, new = self.entries(), self._entries(structure, present)
+        changed = []
+        for index, (a, b) in enumerate(zip(old, new)):
+            same = all(np.array_equal(x, y) for x, y in zip(a, b))
+            drawn = self._store.drawn[index]
+            fresh = False
+            if random is not None and drawn is not None and same:
+                axis = self._store._drawn_axis(self._map.weights[index])
+                fresh = not drawn[b[axis]].all()
+            if not same or fresh:
+                changed.append(index)
+        return new, changed, present
+
+    def _silence(self, point):
+        names = point.weights()
+        for index, weight in enumerate(self._map.weights):
+            if weight.layer is point.layer and weight.attribute in names:
+                self._store.clear(index)
+                if self._store.drawn[index] is not None:
+                    self._store.drawn[index][:] = True
+
+    def _commit(self, plan):
+        stale = False
+        optimizer = self._store.optimizer
+        old_resources = []
+        with keras_internals.reindexed([optimizer] if optimizer else []):
+            for index, value, slots in plan:
+                variable = self._map.weights[index].variable
+                pairs = [(variable, value)]
+                for name, slot in self._store.slot_variables(index):
+                    pairs.append((slot, slots[name]))
+                for target, new in pairs:
+                    if tuple(target.shape) == new.shape:
+                        target.assign(new)
+                    else:
+                        old_resources.append(
+                            keras_internals.raw_resource(target)
+                        )
+                        keras_internals.resize_variable(target, new)
+                        stale = True
+        for resource in old_resources:
+            keras_internals.forget_resource(resource)
+        return stale
+
+    def _refresh_graph(self, present):
+        """Widths that layers and symbolic tensors remember."""
+        active = np.append(self.structure.units, True)
+        widths = {}
+        for call in self._map.calls:
+            layer = call.operation
+            is_present = present[self._map.layer_index(layer)]
+            for tensor in call.outputs:
+                channels = self._map.channels.get(id(tensor))
+                if channels is None:
+                    continue
+                width = int(np.count_nonzero(active[channels.units]))
+                width = width if is_present else 0
+                widths[id(tensor)] = (channels.axis, width)
+                keras_internals.set_tensor_shape(tensor, channels.axis, width)
+            if is_growable(layer) and id(call.outputs[0]) in widths:
+                name = axes_of(layer).width_attribute
+                setattr(layer, name, widths[id(call.outputs[0])][1])
+            self._refresh_input_spec(call, widths)
+
+    @staticmethod
+    def _refresh_input_spec(call, widths):
+        if not call.inputs or id(call.inputs[0]) not in widths:
+            return
+        channel_axis, width = widths[id(call.inputs[0])]
+        spec = getattr(call.operation, "input_spec", None)
+        rank = len(call.inputs[0].shape)
+        for axis in getattr(spec, "axes", None) or {}:
+            if axis % rank == channel_axis:
+                spec.axes[axis] = width

@@ -1,0 +1,62 @@
+"""The table that `GrowPruneModel.structure_summary` prints."""
+
+import numpy as np
+
+
+def structure_table(controller):
+    """Renders what a growing network looks like now, as text."""
+    state, space = controller.state, controller.space
+    rows = []
+    widths = controller.widths()
+    for index, group in enumerate(controller.map.groups):
+        part = group.slice
+        active = state.units[part]
+        logits = state.logits[part][active]
+        measured = bool(np.any(state.ages[part]) and np.any(logits))
+        shown = f"{logits.mean():+.1f}" if measured else "-"
+        names = [layer.name for layer in group.writers]
+        label = names[0]
+        if len(names) > 1:
+            label += f" (+{len(names) - 1})"
+        seed = controller.seed_widths[index]
+        rows.append(
+            (label, f"{widths[index]}", f"{seed}", f"{group.size}", shown)
+        )
+    for index, gate in enumerate(controller.map.gates):
+        on = "on" if state.gates[index] else "off"
+        rows.append((gate.name, on, "on", "on", ""))
+    for name, reason in controller.map.frozen.items():
+        rows.append((name, "fixed", "", "", reason))
+    header = ("layer (+ coupled)", "now", "seed", "full", "mean logit")
+    lengths = [
+        max(len(row[column]) for row in [header, *rows])
+        for column in range(len(header))
+    ]
+    rule = "-" * (sum(lengths) + 2 * (len(lengths) - 1))
+
+    def line(row):
+        cells = [row[0].ljust(lengths[0])]
+        cells += [c.rjust(n) for c, n in zip(row[1:4], lengths[1:4])]
+        return "  ".join([*cells, row[4].rjust(lengths[4])]).rstrip()
+
+    life = "settled" if state.settled else "growing"
+    fractions = controller.fractions()
+    totals = [f"{life}, budget {controller.budget!r}"]
+    for name, cost in (("flops", controller.flops), ("params", controller.params)):
+        if cost is not None:
+            now = float(cost(widths, state.gates))
+            totals.append(
+                f"{name}: {now:,.0f} of {cost.full:,.0f} ({fractions[name]:.1%})"
+            )
+    ledger = controller.ledger
+    if ledger.epochs and controller.flops is not None:
+        totals.append(
+            f"training so far: {len(ledger.epochs)} epochs, "
+            f"{ledger.total('training_flops'):.3g} FLOPs, "
+            f"{ledger.relative_training_flops():.1%} of what the full network "
+            f"takes; {ledger.total('seconds'):.1f} s, of which retracing "
+            f"{ledger.total('retrace_seconds'):.1f} s"
+        )
+    title = f"Structure of model {controller.model.name!r}"
+    body = [line(header), rule, *[line(row) for row in rows], rule]
+    return "\n".join([title, rule, *body, *totals])

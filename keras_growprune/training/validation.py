@@ -1,0 +1,160 @@
+"""Refuses what cannot work, before anything is touched."""
+
+import numbers
+
+import keras
+import numpy as np
+
+from keras_growprune import keras_internals
+from keras_growprune.cost import Budget
+from keras_growprune.growth import GrowthSchedule
+from keras_growprune.growth import PaperRule
+from keras_growprune.growth import Rule
+from keras_growprune.growth import SaliencyRule
+
+RULES = {rule.name: rule for rule in (SaliencyRule, PaperRule)}
+
+
+def check_arguments(inputs, outputs, budget, schedule, width_multiple):
+    """Checks the types of `GrowPruneModel`'s arguments."""
+    for name, value in (("inputs", inputs), ("outputs", outputs)):
+        if not isinstance(value, keras.Model):
+            continue
+        built = value.built and hasattr(value, "_functional") or not isinstance(
+            value, keras.Sequential
+        )
+        fix = "Pass `model.inputs` and `model.outputs`."
+        if not built:
+            fix = (
+                "It is a Sequential model that is not built, so it has none "
+                "yet: add a `keras.Input` as its first layer, and pass "
+                "`model.inputs` and `model.outputs`."
+            )
+        raise ValueError(
+            f"Argument `{name}` must be Keras tensors, not a model. Received: "
+            f"{name}={value.name!r} of type {type(value).__name__}. {fix}"
+        )
+    if not isinstance(budget, Budget):
+        raise ValueError(
+            "Argument `budget` must be a `Budget`, such as "
+            f"`Budget(flops=0.5)`. Received: budget={budget!r}"
+        )
+    if schedule is not None and not isinstance(schedule, GrowthSchedule):
+        raise ValueError(
+            "Argument `schedule` must be a `GrowthSchedule` or None. "
+            f"Received: schedule={schedule!r}"
+        )
+    is_integer = isinstance(width_multiple, numbers.Integral)
+    if isinstance(width_multiple, bool) or not is_integer or width_multiple < 1:
+        raise ValueError(
+            "Argument `width_multiple` must be a positive integer. Received: "
+            f"width_multiple={width_multiple!r}"
+        )
+
+
+def get_rule(rule):
+    """Returns the `Rule` object for a name or an object."""
+    if isinstance(rule, Rule):
+        return rule
+    if not isinstance(rule, str) or rule not in RULES:
+        names = ", ".join(repr(name) for name in RULES)
+        raise ValueError(
+            f"Argument `rule` must be one of {names}, or a "
+            f"`keras_growprune.growth.Rule`. Received: rule={rule!r}"
+        )
+    return RULES[rule]()
+
+
+def serialize_rule(rule):
+    """Returns what `deserialize_rule` needs to make an equal rule."""
+    if RULES.get(rule.name) is type(rule):
+        return {"name": rule.name, "config": rule.get_config()}
+    return keras.saving.serialize_keras_object(rule)
+
+
+def deserialize_rule(config):
+    """Returns the rule that `serialize_rule` described."""
+    if set(config) == {"name", "config"}:
+        return RULES[config["name"]](**config["config"])
+    return keras.saving.deserialize_keras_object(config)
+
+
+def check_network(model, channel_map, width_multiple):
+    """Checks that there is something to grow, and that it can be resized."""
+    for name, reason in channel_map.frozen.items():
+        if reason == "feeds an output of the model":
+            raise ValueError(
+                f"The width of growable layer `{name}` is the width of an "
+                "output of the model, which must not change. Use a plain "
+                "Keras layer there."
+            )
+    if not channel_map.groups and not channel_map.gates:
+        reasons = "; ".join(f"`{k}`: {v}" for k, v in channel_map.frozen.items())
+        raise ValueError(
+            "The model has no growable layer, so there is nothing to grow or "
+            "prune. Expected at least one `GrowableConv2D`, `GrowableDense` "
+            "or `GatedAdd` whose width may change. Received: "
+            + (f"layers that cannot change ({reasons})." if reasons else "none.")
+        )
+    for group in channel_map.groups:
+        if group.size < width_multiple:
+            raise ValueError(
+                "Argument `width_multiple` must not be larger than any "
+                f"growable layer. Received: width_multiple={width_multiple}, "
+                f"but layer `{group.name}` has a full width of {group.size}."
+            )
+        seed = group.seed
+        if seed is not None and seed % width_multiple and seed < group.size:
+            raise ValueError(
+                f"The seed width of layer `{group.name}` must be a multiple "
+                f"of `width_multiple` or the full width. Received: {seed}, "
+                f"width_multiple={width_multiple}"
+            )
+    for layer in channel_map.layers:
+        if layer.__class__.__name__ == "StructureGate":
+            raise ValueError(
+                "A `GrowPruneModel` makes the structure gates it needs "
+                f"itself. Received: layer `{layer.name}` of type "
+                "StructureGate. Leave it out."
+            )
+    check_not_shared(model, channel_map)
+
+
+def check_not_shared(model, channel_map):
+    """Refuses to resize layers that something outside still reads."""
+    resized = {id(weight.layer) for weight in channel_map.weights}
+    resized |= {
+        id(call.operation)
+        for call in channel_map.calls
+        for tensor in call.outputs
+        if id(tensor) in channel_map.channels
+    }
+    names = {
+        layer.name for layer in channel_map.layers if id(layer) in resized
+    }
+    for inside, outside in keras_internals.outside_calls(model):
+        if inside in names:
+            raise ValueError(
+                f"Layer `{inside}` changes its width, but it is also used "
+                f"outside this model, by layer `{outside}`, whose weights "
+                "could not follow. Build this model from layers of its own "
+                "(`keras.models.clone_model`), or add the other use to its "
+                "outputs."
+            )
+
+
+def check_reachable(space, budget, limit, cost):
+    """Checks that some structure can meet the budget."""
+    gates = np.zeros(len(space.gate_kinds), dtype=bool)
+    smallest = float(space.cost(space.smallest_widths(), gates))
+    if smallest <= limit <= cost.full:
+        return
+    as_count = isinstance(budget.value, int)
+    low, high = smallest, cost.full
+    if not as_count:
+        low, high = smallest / cost.full, 1.0
+    shown = f"{low:,.0f} to {high:,.0f}" if as_count else f"{low:.4f} to {high:.1f}"
+    raise ValueError(
+        f"The budget cannot be met: with this network, `{budget.measure}` can "
+        f"be {shown}. Received: {budget!r}"
+    )
