@@ -8,20 +8,24 @@ from keras_growprune import keras_internals
 
 keras_internals.check_versions()
 
-from keras_growprune import growth  # noqa: E402
-from keras_growprune import layers  # noqa: E402
-from keras_growprune import models  # noqa: E402
-from keras_growprune.cost import Budget  # noqa: E402
-from keras_growprune.growth import GrowthSchedule  # noqa: E402
-from keras_growprune.structure import register_axes  # noqa: E402
-from keras_growprune.training import GrowPruneModel  # noqa: E402
-from keras_growprune.version import __version__  # noqa: E402
+from keras_growprune import growth
+from keras_growprune import layers
+from keras_growprune import models
+from keras_growprune.cost import Budget
+from keras_growprune.cost import count_flops
+from keras_growprune.growth import GrowthSchedule
+from keras_growprune.structure import Structure
+from keras_growprune.structure import register_axes
+from keras_growprune.training import GrowPruneModel
+from keras_growprune.version import __version__
 
 __all__ = [
     "Budget",
     "GrowPruneModel",
     "GrowthSchedule",
+    "Structure",
     "__version__",
+    "count_flops",
     "growth",
     "layers",
     "models",

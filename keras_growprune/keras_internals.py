@@ -170,9 +170,7 @@ def set_tensor_shape(tensor, axis, size):
 def resize_variable(variable, value):
     """Gives a variable a value of another shape; the object stays the same."""
     with tf.init_scope():
-        variable._initialize(
-            tf.convert_to_tensor(value, dtype=variable.dtype)
-        )
+        variable._initialize(tf.convert_to_tensor(value, dtype=variable.dtype))
     variable._shape = tuple(value.shape)
     variable._ndim = len(value.shape)
 
@@ -190,9 +188,7 @@ def forget_resource(resource):
     """
     handle = getattr(resource, "handle", None)
     if isinstance(handle, tf.__internal__.EagerTensor):
-        tf.raw_ops.DestroyResourceOp(
-            resource=handle, ignore_lookup_error=True
-        )
+        tf.raw_ops.DestroyResourceOp(resource=handle, ignore_lookup_error=True)
 
 
 # Optimizers
@@ -263,7 +259,9 @@ def reindexed(optimizers):
     """Keeps optimizers' indices true while variables change inside."""
     before = []
     for optimizer in optimizers:
-        for each in {id(o): o for o in (optimizer, inner_optimizer(optimizer))}.values():
+        for each in {
+            id(o): o for o in (optimizer, inner_optimizer(optimizer))
+        }.values():
             variables = list(each._trainable_variables)
             excluded = getattr(each, "_exclude_from_weight_decay", None)
             kept = [

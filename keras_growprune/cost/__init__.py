@@ -3,6 +3,7 @@
 from keras_growprune.cost.budget import Budget
 from keras_growprune.cost.cost import Cost
 from keras_growprune.cost.flops import FlopsCost
+from keras_growprune.cost.flops import count_flops
 from keras_growprune.cost.parameters import ParameterCost
 
-__all__ = ["Budget", "Cost", "FlopsCost", "ParameterCost"]
+__all__ = ["Budget", "Cost", "FlopsCost", "ParameterCost", "count_flops"]

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from keras_growprune import keras_internals
 from keras_growprune.cost.cost import ProductCost
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import trace_channels
 
 
 class FlopsCost(ProductCost):
@@ -51,7 +53,9 @@ def _positions(call, where):
     rank = len(tensor.shape)
     first = getattr(call.operation, "data_format", None) == "channels_first"
     channel_axis = 1 if first else rank - 1
-    sizes = [s for i, s in enumerate(tensor.shape) if i not in (0, channel_axis)]
+    sizes = [
+        s for i, s in enumerate(tensor.shape) if i not in (0, channel_axis)
+    ]
     if None in sizes:
         raise ValueError(
             "FLOPs can only be counted for inputs of a fixed size. Received: "
@@ -60,3 +64,27 @@ def _positions(call, where):
             "batch, or use `Budget(params=...)`."
         )
     return float(np.prod(sizes))
+
+
+def count_flops(model):
+    """Counts the FLOPs of one example's forward pass through a model.
+
+    Args:
+        model: A functional `keras.Model` (or a built Sequential one) of
+            layers that the library knows: convolutions, depthwise
+            convolutions, dense layers. Other layers count as nothing.
+
+    Returns:
+        Multiply-adds, each counted as one, as an integer.
+
+    Raises:
+        ValueError: If the size of an input is not fixed.
+
+    Example:
+
+    ```python
+    kgp.count_flops(keras.Model(*kgp.models.resnet(depth=20)))  # 40.8 M
+    ```
+    """
+    calls = keras_internals.graph_calls(model)
+    return int(FlopsCost(trace_channels(calls, model.outputs)).full)

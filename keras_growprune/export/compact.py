@@ -34,7 +34,9 @@ def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
         if call.node.is_input:
             tensor = call.outputs[0]
             tensors[id(tensor)] = keras.Input(
-                batch_shape=tensor.shape, dtype=tensor.dtype, name=operation.name
+                batch_shape=tensor.shape,
+                dtype=tensor.dtype,
+                name=operation.name,
             )
             continue
         args, kwargs = call.node.arguments.fill_in(tensors)

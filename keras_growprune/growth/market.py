@@ -221,7 +221,9 @@ class Market:
         known = ~np.isnan(worth)
         if known.all():
             return worth
-        return np.where(known, worth, np.mean(worth[known]) if known.any() else 1.0)
+        return np.where(
+            known, worth, np.mean(worth[known]) if known.any() else 1.0
+        )
 
     def _cheapest(self, group, count):
         """Indices in the group of the units that would be sold next."""

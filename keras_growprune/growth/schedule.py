@@ -102,7 +102,9 @@ class GrowthSchedule:
             An integer from 0 to `epochs - 1`.
         """
         # The small amount keeps 0.45 * 20 = 9.000000000000002 at 9.
-        return max(0, min(math.ceil(self.settle_at * epochs - 1e-9), epochs - 1))
+        return max(
+            0, min(math.ceil(self.settle_at * epochs - 1e-9), epochs - 1)
+        )
 
     def restructures(self, epoch, epochs):
         """Whether the structure may change before epoch `epoch`."""

@@ -105,7 +105,9 @@ class UnitSpace:
             Integer array of shape `(groups,)`.
         """
         fractions = np.unique(
-            np.concatenate([np.arange(1, size + 1) / size for size in self.sizes])
+            np.concatenate(
+                [np.arange(1, size + 1) / size for size in self.sizes]
+            )
         )
         best = self.uniform(0.0, fixed)
         for fraction in fractions:  # costs rise with the fraction
@@ -113,4 +115,11 @@ class UnitSpace:
             if self.cost(widths, gates) > cost * (1 + 1e-9):
                 break
             best = widths
+        # What room rounding left goes to the narrowest groups that fit.
+        for group in np.argsort(best / self.sizes, kind="stable"):
+            if group not in (fixed or {}):
+                widths = best.copy()
+                widths[group] = self.wider(group, best[group])
+                if self.cost(widths, gates) <= cost:
+                    best = widths
         return best

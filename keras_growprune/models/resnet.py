@@ -62,7 +62,8 @@ def resnet(
             kernel_initializer="he_normal",
             kernel_regularizer=penalty,
         )(x)
-        x = keras.layers.BatchNormalization(epsilon=1e-5)(x)
+        # Keras's own momentum of 0.99 suits long trainings only.
+        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
         return keras.layers.ReLU()(x) if activate else x
 
     inputs = keras.Input(input_shape)

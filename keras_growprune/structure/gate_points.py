@@ -74,7 +74,9 @@ def find_branch_points(channel_map):
     """Returns one `GatePoint` per gated layer, at the end of its branch."""
     consumers = _consumers(channel_map)
     producers = {
-        id(tensor): call for call in channel_map.calls for tensor in call.outputs
+        id(tensor): call
+        for call in channel_map.calls
+        for tensor in call.outputs
     }
     points = []
     for gate in channel_map.gates:

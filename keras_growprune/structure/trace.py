@@ -203,9 +203,7 @@ class _Tracer:
                 for weight in self._weights.values()
             ],
             channels={
-                key: TensorChannels(
-                    self._tensors[key], axis, renumber[units]
-                )
+                key: TensorChannels(self._tensors[key], axis, renumber[units])
                 for key, (axis, units) in self._channels.items()
             },
             frozen=self._frozen_layers(label),

@@ -23,7 +23,9 @@ class CallPlan:
         layer_gate: `StructureGate` of all gated layers, or None.
     """
 
-    def __init__(self, channel_map, points, branch_points, unit_gate, layer_gate):
+    def __init__(
+        self, channel_map, points, branch_points, unit_gate, layer_gate
+    ):
         self._map = channel_map
         self._points = points
         self._branch_points = branch_points

@@ -129,6 +129,11 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         return self._growth.structure
 
     @property
+    def groups(self):
+        """List of `Group`: units that live and die together."""
+        return list(self._growth.map.groups)
+
+    @property
     def settled(self):
         """Whether the structure is final."""
         return self._growth.state.settled
@@ -270,7 +275,9 @@ class GrowPruneModel(keras_internals.LazyFunctional):
                 growth.plan.explicit_factors(points, factors),
             ):
                 y_pred = self(x, training=True)
-            loss = keras_internals.compute_loss(self, x, y, y_pred, sample_weight)
+            loss = keras_internals.compute_loss(
+                self, x, y, y_pred, sample_weight
+            )
             # The penalty on structure is left out of the metric `loss`, which
             # stays comparable to `val_loss` and between epochs.
             keras_internals.track_loss(self, loss, batch_size)
@@ -345,6 +352,21 @@ class GrowPruneModel(keras_internals.LazyFunctional):
     def settle(self):
         """Lands on the budget now; from here on the structure is final."""
         self._growth.settle()
+
+    def restructure(self, structure):
+        """Gives the network a structure of your own choice, now.
+
+        Units that stay keep their weights and optimizer slots exactly, units
+        that come back have theirs again, newcomers start without effect on
+        the outputs.
+
+        Args:
+            structure: A `Structure`, with the shapes of `model.structure`.
+
+        Raises:
+            ValueError: If the shapes differ, or a group would be empty.
+        """
+        self._growth.restructure(structure)
 
     def recalibrate(self, x, batch_size=None, steps=None):
         """Measures the statistics of all batch norms anew.

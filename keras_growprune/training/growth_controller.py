@@ -135,7 +135,11 @@ class GrowthController:
     def fractions(self):
         """Cost, FLOPs and parameters as fractions of the full network's."""
         widths, gates = self.widths(), self.state.gates
-        measures = {"cost": self.cost, "flops": self.flops, "params": self.params}
+        measures = {
+            "cost": self.cost,
+            "flops": self.flops,
+            "params": self.params,
+        }
         return {
             name: float(cost(widths, gates)) / cost.full
             for name, cost in measures.items()
@@ -263,6 +267,30 @@ class GrowthController:
         }
 
     # Restructuring
+
+    def restructure(self, structure):
+        """Sets a structure that the user chose."""
+        ours = self.structure
+        if (
+            structure.units.shape != ours.units.shape
+            or structure.gates.shape != ours.gates.shape
+        ):
+            raise ValueError(
+                "Argument `structure` must have the shapes of "
+                f"`model.structure`: {ours.units.shape} and "
+                f"{ours.gates.shape}. Received: {structure.units.shape} and "
+                f"{structure.gates.shape}"
+            )
+        for group, width in zip(
+            self.map.groups, self.map.widths(structure.units)
+        ):
+            if not width:
+                raise ValueError(
+                    "Each group must keep at least one unit. Received a "
+                    f"structure without any unit of layer `{group.name}`."
+                )
+        self._set_structure(structure.units, structure.gates)
+        self._prepare_gates()
 
     def _set_structure(self, units, gates, force=False):
         state = self.state

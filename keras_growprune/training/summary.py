@@ -42,7 +42,10 @@ def structure_table(controller):
     life = "settled" if state.settled else "growing"
     fractions = controller.fractions()
     totals = [f"{life}, budget {controller.budget!r}"]
-    for name, cost in (("flops", controller.flops), ("params", controller.params)):
+    for name, cost in (
+        ("flops", controller.flops),
+        ("params", controller.params),
+    ):
         if cost is not None:
             now = float(cost(widths, state.gates))
             totals.append(

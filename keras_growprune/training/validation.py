@@ -20,8 +20,10 @@ def check_arguments(inputs, outputs, budget, schedule, width_multiple):
     for name, value in (("inputs", inputs), ("outputs", outputs)):
         if not isinstance(value, keras.Model):
             continue
-        built = value.built and hasattr(value, "_functional") or not isinstance(
-            value, keras.Sequential
+        built = (
+            value.built
+            and hasattr(value, "_functional")
+            or not isinstance(value, keras.Sequential)
         )
         fix = "Pass `model.inputs` and `model.outputs`."
         if not built:
@@ -89,12 +91,18 @@ def check_network(model, channel_map, width_multiple):
                 "Keras layer there."
             )
     if not channel_map.groups and not channel_map.gates:
-        reasons = "; ".join(f"`{k}`: {v}" for k, v in channel_map.frozen.items())
+        reasons = "; ".join(
+            f"`{k}`: {v}" for k, v in channel_map.frozen.items()
+        )
         raise ValueError(
             "The model has no growable layer, so there is nothing to grow or "
             "prune. Expected at least one `GrowableConv2D`, `GrowableDense` "
             "or `GatedAdd` whose width may change. Received: "
-            + (f"layers that cannot change ({reasons})." if reasons else "none.")
+            + (
+                f"layers that cannot change ({reasons})."
+                if reasons
+                else "none."
+            )
         )
     for group in channel_map.groups:
         if group.size < width_multiple:
@@ -129,9 +137,7 @@ def check_not_shared(model, channel_map):
         for tensor in call.outputs
         if id(tensor) in channel_map.channels
     }
-    names = {
-        layer.name for layer in channel_map.layers if id(layer) in resized
-    }
+    names = {layer.name for layer in channel_map.layers if id(layer) in resized}
     for inside, outside in keras_internals.outside_calls(model):
         if inside in names:
             raise ValueError(
@@ -153,7 +159,9 @@ def check_reachable(space, budget, limit, cost):
     low, high = smallest, cost.full
     if not as_count:
         low, high = smallest / cost.full, 1.0
-    shown = f"{low:,.0f} to {high:,.0f}" if as_count else f"{low:.4f} to {high:.1f}"
+    shown = (
+        f"{low:,.0f} to {high:,.0f}" if as_count else f"{low:.4f} to {high:.1f}"
+    )
     raise ValueError(
         f"The budget cannot be met: with this network, `{budget.measure}` can "
         f"be {shown}. Received: {budget!r}"

@@ -1,0 +1,152 @@
+r"""What growing costs: step, restructuring, retracing, memory.
+
+    python benchmarks/restructure.py
+
+Prints, for a ResNet-20 on 32 x 32 images at batch size 128: the time of a
+training step at full, half and quarter width (and of the plain Keras model),
+the time of a restructuring and of the retracing that follows, and how much
+host memory 100 restructurings leave behind. The models are timed in turn, step
+by step, so that a load on the machine hits all alike.
+"""
+
+import platform
+import statistics
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app
+from absl import flags
+
+import keras_growprune as kgp
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("batch_size", 128, "Batch size.")
+flags.DEFINE_integer("steps", 30, "Timed steps of each model.")
+flags.DEFINE_integer("restructures", 100, "Restructurings.")
+flags.DEFINE_integer("epoch_steps", 390, "Steps that count as an epoch.")
+
+
+def resident_mebibytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+
+def compiled(model):
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def uniform(model, fraction):
+    """The structure with the first units of each group."""
+    units = np.zeros(model.structure.units.shape, bool)
+    for group in model.groups:
+        width = max(1, round(group.size * fraction))
+        units[group.start : group.start + width] = True
+    return kgp.Structure(units, np.ones(model.structure.gates.shape, bool))
+
+
+def growable(fraction):
+    model = kgp.GrowPruneModel(
+        *kgp.models.resnet(depth=20), kgp.Budget(flops=0.5), seed=0
+    )
+    model.restructure(uniform(model, fraction))
+    return compiled(model)
+
+
+def batches():
+    random = np.random.default_rng(0)
+    images = random.random((FLAGS.batch_size, 32, 32, 3), dtype="float32")
+    labels = random.integers(0, 10, FLAGS.batch_size)
+    data = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    return data, iter(data)
+
+
+def timed(function):
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def time_steps(models, data, iterator):
+    for model in models.values():  # one real epoch: builds and traces
+        model.fit(data, steps_per_epoch=3, epochs=1, verbose=0)
+    seconds = {name: [] for name in models}
+    for _ in range(FLAGS.steps):
+        for name, model in models.items():
+            step = timed(lambda model=model: model.train_function(iterator))
+            seconds[name].append(step)
+    return {name: statistics.median(s) for name, s in seconds.items()}
+
+
+def time_restructures(model, iterator):
+    structures = [uniform(model, 0.5), uniform(model, 0.55)]
+    whole, change, first, memory = [], [], [], []
+    growth = model._growth  # to time the parts; users call `restructure`
+    for index in range(FLAGS.restructures):
+        structure = structures[index % 2]
+        renew = growth._renew_functions
+        parts = []
+        growth._renew_functions = lambda: parts.append(timed(renew))
+        whole.append(timed(lambda: model.restructure(structure)))
+        growth._renew_functions = renew
+        change.append(whole[-1] - sum(parts))
+        first.append(timed(lambda: model.train_function(iterator)))
+        model.train_function(iterator)
+        memory.append(resident_mebibytes())
+    return whole, change, first, memory
+
+
+def main(argv):
+    del argv
+    data, iterator = batches()
+    plain = compiled(keras.Model(*kgp.models.resnet(depth=20, growable=False)))
+    models = {
+        "plain Keras model": plain,
+        "full width": growable(1.0),
+        "half width": growable(0.5),
+        "quarter width": growable(0.25),
+    }
+    seconds = time_steps(models, data, iterator)
+    print(
+        f"Keras {keras.__version__}, TensorFlow {tf.__version__}, Python "
+        f"{platform.python_version()}, {platform.machine()}; ResNet-20, "
+        f"32 x 32, batch {FLAGS.batch_size}, median of {FLAGS.steps} steps"
+    )
+    for name, value in seconds.items():
+        speed = seconds["full width"] / value
+        print(f"step, {name:<18} {value * 1e3:8.1f} ms  speed {speed:.2f}")
+    ratio = seconds["plain Keras model"] / seconds["full width"]
+    print(f"speed of full width relative to the plain model: {ratio:.3f}")
+
+    whole, change, first, memory = time_restructures(
+        models["half width"], iterator
+    )
+    step = seconds["half width"]
+    restructure = statistics.median(change)
+    retrace = statistics.median(first) - step
+    together = statistics.median(whole) + retrace
+    epoch = FLAGS.epoch_steps * seconds["full width"]
+    print(f"restructuring without retracing {restructure:.3f} s")
+    print(
+        f"retracing {retrace:.2f} s, {retrace / step:.1f} steps of half width"
+    )
+    print(
+        f"both, and giving memory back: {together:.2f} s, "
+        f"{together / epoch:.2%} of {FLAGS.epoch_steps} steps at full width"
+    )
+    late = memory[len(memory) // 5 :]
+    growth = (late[-1] - late[0]) / max(len(late) - 1, 1)
+    print(
+        f"host memory: {memory[0]:.0f} MiB after the first restructuring, "
+        f"{memory[-1]:.0f} MiB after {len(memory)}: {growth:.2f} MiB each"
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

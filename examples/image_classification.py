@@ -1,0 +1,211 @@
+r"""Grows an image classifier in one training, beside a full and a narrow one.
+
+    python examples/image_classification.py
+    python examples/image_classification.py --dataset=fashion_mnist
+
+Trains three networks the same way: the full network, the uniformly narrow one
+of the same final FLOPs, and one that grows and prunes itself inside `fit`.
+Prints what the network looks like after each epoch and a closing table, writes
+the grown network as a SavedModel and as a plain `.keras` file, loads both back
+and checks that they answer alike.
+"""
+
+import pathlib
+import sys
+import time
+
+import image_data
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app
+from absl import flags
+from absl import logging
+
+import keras_growprune as kgp
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    "dataset", "digits", "'digits', or the name of a TFDS image set."
+)
+flags.DEFINE_enum(
+    "model", "resnet8", ["resnet8", "resnet14", "resnet20"], "Network."
+)
+flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
+flags.DEFINE_float(
+    "budget", 0.5, "Cost of the final network, as a fraction of the full one's."
+)
+flags.DEFINE_enum("measure", "flops", ["flops", "params"], "What is bounded.")
+flags.DEFINE_enum("rule", "saliency", ["saliency", "paper"], "Growth rule.")
+flags.DEFINE_integer("width_multiple", 1, "Widths are multiples of this.")
+flags.DEFINE_integer("epochs", 20, "Epochs.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate (cosine).")
+flags.DEFINE_float("weight_decay", 5e-4, "L2 penalty on kernels.")
+flags.DEFINE_integer("seed", 0, "Seed of weights, order and growing.")
+flags.DEFINE_string("output", "grown", "Folder for what is written.")
+
+
+class PrintStructure(keras.callbacks.Callback):
+    """One line per epoch: what the network looks like."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        gates = self.model.structure.gates
+        widths = "-".join(str(width) for width in self.model.widths.values())
+        print(
+            f"epoch {epoch + 1:3d}  {logs['cost']:6.1%} of full {FLAGS.measure}"
+            f"  accuracy {logs['accuracy']:.3f}, "
+            f"validation {logs['val_accuracy']:.3f}  "
+            f"blocks {gates.sum()}/{gates.size}  widths {widths}"
+            f"{'  settled' if logs['settled'] else ''}",
+            flush=True,
+        )
+
+
+def network(shape, classes, width=1.0, growable=False):
+    return kgp.models.resnet(
+        shape,
+        classes,
+        depth=int(FLAGS.model.removeprefix("resnet")),
+        width=FLAGS.width * width,
+        growable=growable,
+        weight_decay=FLAGS.weight_decay,
+    )
+
+
+def narrow_network(shape, classes, cost_of, limit):
+    """The widest uniformly narrow network of at most `limit`."""
+    for width in np.arange(1.0, 0.0, -1 / 128):
+        model = keras.Model(*network(shape, classes, width))
+        if cost_of(model) <= limit:
+            return model
+    raise ValueError(f"No uniformly narrow network costs at most {limit}.")
+
+
+def train(model, data, callbacks=()):
+    """Trains a model; returns its test accuracy and the seconds it took."""
+    (images, labels), test = data
+    steps = -(-len(images) // FLAGS.batch_size) * FLAGS.epochs
+    model.compile(
+        keras.optimizers.SGD(
+            keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, steps),
+            momentum=0.9,
+            nesterov=True,
+        ),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    started = time.perf_counter()
+    history = model.fit(
+        images,
+        labels,
+        batch_size=FLAGS.batch_size,
+        epochs=FLAGS.epochs,
+        validation_data=test,
+        verbose=0,
+        callbacks=list(callbacks),
+    )
+    seconds = time.perf_counter() - started
+    return history.history["val_accuracy"][-1], seconds
+
+
+def print_table(rows):
+    full = rows[0]
+    print(
+        f"\n{'network':<16}{'test accuracy':>14}{'FLOPs':>20}"
+        f"{'parameters':>18}{'training FLOPs':>18}{'seconds':>16}"
+    )
+    for row in rows:
+        cells = [
+            f"{row['flops']:,} ({row['flops'] / full['flops']:.2f})",
+            f"{row['params']:,} ({row['params'] / full['params']:.2f})",
+            f"{row['training']:.3g} ({row['training'] / full['training']:.2f})",
+            f"{row['seconds']:.1f} ({row['seconds'] / full['seconds']:.2f})",
+        ]
+        print(
+            f"{row['name']:<16}{row['accuracy']:>14.2%}"
+            f"{cells[0]:>20}{cells[1]:>18}{cells[2]:>18}{cells[3]:>16}"
+        )
+
+
+def check_files(model, images, folder):
+    """Writes the grown network, loads it back, compares the answers."""
+    compact = model.compact()
+    compact.save(folder / "compact.keras")
+    model.export(folder / "saved_model")
+    expected = model.predict(images, verbose=0)
+    plain = keras.models.load_model(folder / "compact.keras")
+    served = tf.saved_model.load(str(folder / "saved_model"))
+    answers = {
+        "compact.keras": plain.predict(images, verbose=0),
+        "saved_model": np.array(served(images)),
+    }
+    for name, answer in answers.items():
+        difference = float(np.max(np.abs(answer - expected)))
+        print(f"wrote {folder / name}: answers differ by {difference:.1e}")
+        if difference > 1e-4:
+            sys.exit(f"{name} does not answer like the trained network")
+
+
+def main(argv):
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    data = image_data.load(FLAGS.dataset, FLAGS.seed)
+    (images, labels), _ = data
+    shape, classes = images.shape[1:], int(labels.max()) + 1
+    cost_of = {
+        "flops": kgp.count_flops,
+        "params": lambda model: model.count_params(),
+    }[FLAGS.measure]
+    rows = []
+
+    def row(name, model, training, accuracy, seconds):
+        flops, params = kgp.count_flops(model), model.count_params()
+        if training is None:
+            training = 3 * flops * len(images) * FLAGS.epochs
+        rows.append(
+            dict(
+                name=name,
+                accuracy=accuracy,
+                flops=flops,
+                params=params,
+                training=training,
+                seconds=seconds,
+            )
+        )
+
+    keras.utils.set_random_seed(FLAGS.seed)
+    full = keras.Model(*network(shape, classes))
+    limit = FLAGS.budget * cost_of(full)
+    print(f"training the full network ({full.count_params():,} parameters)")
+    row("full", full, None, *train(full, data))
+
+    keras.utils.set_random_seed(FLAGS.seed)
+    narrow = narrow_network(shape, classes, cost_of, limit)
+    print(f"training the narrow network ({narrow.count_params():,} parameters)")
+    row("uniformly narrow", narrow, None, *train(narrow, data))
+
+    keras.utils.set_random_seed(FLAGS.seed)
+    grown = kgp.GrowPruneModel(
+        *network(shape, classes, growable=True),
+        budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}),
+        rule=FLAGS.rule,
+        width_multiple=FLAGS.width_multiple,
+    )
+    print("growing")
+    result = train(grown, data, [PrintStructure()])
+    training = grown.ledger.total("training_flops")
+    row("grown", grown.compact(), training, *result)
+
+    print()
+    grown.structure_summary()
+    print_table(rows)
+    folder = pathlib.Path(FLAGS.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    print()
+    check_files(grown, images[:256], folder)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,54 @@
+"""Packaging of keras_growprune."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"',
+    (ROOT / "keras_growprune" / "version.py").read_text(encoding="utf-8"),
+).group(1)
+
+EXAMPLES = [
+    "scikit-learn",
+    "tensorflow-datasets",
+    # tensorflow-datasets 4.9.10 imports it without declaring it.
+    "importlib_resources",
+]
+
+setuptools.setup(
+    name="keras_growprune",
+    version=VERSION,
+    description="Grow and prune Keras networks while they train",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=setuptools.find_packages(include=["keras_growprune*"]),
+    python_requires=">=3.10",
+    install_requires=[
+        # Before 2.18 it does not go with the floor of Keras.
+        "tensorflow>=2.18",
+        # Before 3.8 a variable cannot change its shape in place.
+        "keras>=3.8",
+        "numpy",
+        "absl-py",
+    ],
+    extras_require={
+        "examples": EXAMPLES,
+        "test": [*EXAMPLES, "hypothesis", "pytest", "pytest-xdist", "ruff"],
+        "viz": ["matplotlib"],
+    },
+    classifiers=[
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    keywords="keras tensorflow pruning growing sparsification compression",
+)
