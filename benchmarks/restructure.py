@@ -84,18 +84,25 @@ def time_steps(models, data, iterator):
     return {name: statistics.median(s) for name, s in seconds.items()}
 
 
+def time_restructure(model, structure):
+    """Seconds of a whole restructuring, and without renewing functions."""
+    growth = model._growth  # to time the parts; users call `restructure`
+    renew, renewing = growth._renew_functions, []
+    growth._renew_functions = lambda: renewing.append(timed(renew))
+    try:
+        whole = timed(lambda: model.restructure(structure))
+    finally:
+        growth._renew_functions = renew
+    return whole, whole - sum(renewing)
+
+
 def time_restructures(model, iterator):
     structures = [uniform(model, 0.5), uniform(model, 0.55)]
     whole, change, first, memory = [], [], [], []
-    growth = model._growth  # to time the parts; users call `restructure`
-    for index in range(FLAGS.restructures):
-        structure = structures[index % 2]
-        renew = growth._renew_functions
-        parts = []
-        growth._renew_functions = lambda: parts.append(timed(renew))
-        whole.append(timed(lambda: model.restructure(structure)))
-        growth._renew_functions = renew
-        change.append(whole[-1] - sum(parts))
+    for index in range(1, FLAGS.restructures + 1):
+        seconds = time_restructure(model, structures[index % 2])
+        whole.append(seconds[0])
+        change.append(seconds[1])
         first.append(timed(lambda: model.train_function(iterator)))
         model.train_function(iterator)
         memory.append(resident_mebibytes())

@@ -25,7 +25,8 @@ class Rule(abc.ABC):
         """Returns the constructor's arguments as a dict."""
         return {}
 
-    def start(self, state, space, target):
+    # Most rules have nothing to set.
+    def start(self, state, space, target):  # noqa: B027
         """Sets the first logits of a seed network in `state`."""
 
     @abc.abstractmethod

@@ -3,8 +3,6 @@
 import random
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from keras_growprune import keras_internals
 from keras_growprune.cost import Budget
@@ -16,6 +14,7 @@ from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
 from keras_growprune.training.recalibration import recalibrate
 from keras_growprune.training.summary import structure_table
+from keras_growprune.training.training_step import training_step
 
 
 @keras.saving.register_keras_serializable(package="keras_growprune")
@@ -103,8 +102,9 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             self, budget, schedule, rule_object, width_multiple, self._seed
         )
         self._growth = controller
-        self._unit_gate = controller.unit_gate
-        self._layer_gate = controller.layer_gate
+        # As attributes of the model Keras finds their variables.
+        self._unit_gate = controller.gates.unit_gate
+        self._layer_gate = controller.gates.layer_gate
         self._call_plan = controller.plan
         self._width_multiple = int(width_multiple)
         self.gate_optimizer = None
@@ -184,14 +184,13 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         self._build_optimizers()
         self._growth.attach_optimizer()
 
-    def gate_variables(self):
-        """Logits of the structure gates, where the rule trains them."""
-        gates = (self._unit_gate, self._layer_gate)
-        return [gate.logits for gate in gates if gate is not None]
-
     def optimizer_variables(self):
         """What the model's optimizer trains."""
-        apart = [] if self.gate_optimizer is None else self.gate_variables()
+        apart = (
+            []
+            if self.gate_optimizer is None
+            else self._growth.gates.variables()
+        )
         apart = {id(variable) for variable in apart}
         return [v for v in self.trainable_variables if id(v) not in apart]
 
@@ -199,7 +198,7 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         if not self.optimizer.built:
             self.optimizer.build(self.optimizer_variables())
         if self.gate_optimizer is not None and not self.gate_optimizer.built:
-            self.gate_optimizer.build(self.gate_variables())
+            self.gate_optimizer.build(self._growth.gates.variables())
 
     def fit(
         self,
@@ -260,73 +259,7 @@ class GrowPruneModel(keras_internals.LazyFunctional):
                 callbacks.callbacks.remove(ours)
 
     def train_step(self, data):
-        growth = self._growth
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        batch_size = tf.shape(
-            next(i for i in keras.tree.flatten(x) if i is not None)
-        )[0]
-        wanted = growth.meter.factors()
-        points = [point for point, _ in wanted]
-        factors = [tf.ones(width) for _, width in wanted]
-        with tf.GradientTape() as tape:
-            tape.watch(factors)
-            with (
-                growth.norms.momentum(),
-                growth.plan.explicit_factors(points, factors),
-            ):
-                y_pred = self(x, training=True)
-            loss = keras_internals.compute_loss(
-                self, x, y, y_pred, sample_weight
-            )
-            # The penalty on structure is left out of the metric `loss`, which
-            # stays comparable to `val_loss` and between epochs.
-            keras_internals.track_loss(self, loss, batch_size)
-            if growth.plan.gates_are_soft:
-                replicas = self.distribute_strategy.num_replicas_in_sync
-                penalty = growth.penalty * growth.plan.expected_cost()
-                loss = loss + tf.cast(penalty / replicas, loss.dtype)
-            loss = self.optimizer.scale_loss(loss)
-        growth.norms.count_step()
-        variables = self._variables_in_network()
-        gradients = tape.gradient(loss, [*variables, *factors])
-        factor_gradients = gradients[len(variables) :]
-        gradients = gradients[: len(variables)]
-        growth.meter.update(
-            {id(v): g for v, g in zip(variables, gradients)},
-            factor_gradients,
-            batch_size,
-            scale=self.optimizer.scale_loss(tf.ones(())),
-        )
-        self._apply(gradients, variables)
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
-
-    def _variables_in_network(self):
-        """Trainable variables, but for those of layers that are off."""
-        growth = self._growth
-        present = growth.map.present_layers(growth.structure.gates)
-        absent = {
-            id(variable)
-            for layer, is_present in zip(growth.map.layers, present)
-            if not is_present and isinstance(layer, keras.layers.Layer)
-            for variable in layer.trainable_variables
-        }
-        if not growth.plan.gates_are_soft:
-            absent |= {id(variable) for variable in self.gate_variables()}
-        return [v for v in self.trainable_variables if id(v) not in absent]
-
-    def _apply(self, gradients, variables):
-        logits = {id(variable) for variable in self.gate_variables()}
-        pairs = list(zip(gradients, variables))
-        if self.gate_optimizer is not None:
-            own = [(g, v) for g, v in pairs if id(v) in logits]
-            pairs = [(g, v) for g, v in pairs if id(v) not in logits]
-            scale = self.optimizer.scale_loss(tf.ones(()))
-            if own:
-                self.gate_optimizer.apply_gradients(
-                    [(g / scale, v) for g, v in own]
-                )
-        with keras_internals.no_reduction_on_one_replica(self.optimizer):
-            self.optimizer.apply_gradients(pairs)
+        return training_step(self, self._growth, data)
 
     def make_train_function(self, force=False):
         before = self.train_function

@@ -2,7 +2,6 @@
 
 import time
 
-import keras
 import numpy as np
 
 from keras_growprune import keras_internals
@@ -10,18 +9,19 @@ from keras_growprune.cost import FlopsCost
 from keras_growprune.cost import ParameterCost
 from keras_growprune.growth import GrowthState
 from keras_growprune.growth import UnitSpace
-from keras_growprune.layers import StructureGate
 from keras_growprune.structure import Structure
 from keras_growprune.structure import find_branch_points
 from keras_growprune.structure import find_gate_points
 from keras_growprune.structure import trace_channels
 from keras_growprune.training import validation
 from keras_growprune.training.call_plan import CallPlan
+from keras_growprune.training.clock import Clock
 from keras_growprune.training.host_store import HostStore
 from keras_growprune.training.ledger import Ledger
 from keras_growprune.training.norm_statistics import NormStatistics
 from keras_growprune.training.restructurer import Restructurer
 from keras_growprune.training.saliency_meter import SaliencyMeter
+from keras_growprune.training.trained_gates import TrainedGates
 
 
 class GrowthController:
@@ -67,15 +67,17 @@ class GrowthController:
         self.meter = SaliencyMeter(self.map, points, branch_points)
         self.norms = NormStatistics(self.map.layers)
         self.ledger = Ledger(self.flops.full if self.flops else float("nan"))
-        self.penalty = keras.Variable(0.0, trainable=False, name="penalty")
-        self.unit_gate = self.layer_gate = None
-        if rule.trains_logits:
-            self.unit_gate = self._make_gate("unit_gate", self.map.unit_count)
-            self.layer_gate = self._make_gate("layer_gate", len(self.map.gates))
-        self.plan = CallPlan(
-            self.map, points, branch_points, self.unit_gate, self.layer_gate
+        self.gates = TrainedGates(
+            rule, self.map.unit_count, len(self.map.gates)
         )
-        self._clock = _Clock()
+        self.plan = CallPlan(
+            self.map,
+            points,
+            branch_points,
+            self.gates.unit_gate,
+            self.gates.layer_gate,
+        )
+        self._clock = Clock()
         self._plant_seed()
 
     def _flops_or_none(self):
@@ -97,15 +99,6 @@ class GrowthController:
         order = {stream: i for i, stream in enumerate(dict.fromkeys(streams))}
         return np.array([order[stream] for stream in streams], dtype=int)
 
-    def _make_gate(self, name, size):
-        if not size:
-            return None
-        gate = StructureGate(
-            size, final_temperature=self.rule.final_temperature, name=name
-        )
-        gate.build((None, size))
-        return gate
-
     def _plant_seed(self):
         gates = np.ones(len(self.map.gates), bool)
         fixed = {
@@ -121,7 +114,7 @@ class GrowthController:
         self.seed_widths = widths
         self._set_structure(units, gates)
         self.rule.start(self.state, self.space, target)
-        self._push_logits()
+        self.gates.push(self.state)
 
     # What the network is
 
@@ -196,7 +189,15 @@ class GrowthController:
                 )
                 self._set_structure(units, gates)
         self._prepare_gates()
-        self._clock.start(restructure=time.perf_counter() - started)
+        self._clock.start(time.perf_counter() - started)
+
+    def _prepare_gates(self):
+        if self.gates:
+            cost, budget = self.fractions()["cost"], self.limit / self.cost.full
+            self.gates.prepare_epoch(self.state, cost, budget)
+            self.plan.update_penalty(
+                self.space, self.widths(), self.state.gates
+            )
 
     def _target(self):
         budget = self.limit / self.cost.full
@@ -222,13 +223,13 @@ class GrowthController:
         state = self.state
         if state.settled:
             return
-        self._pull_logits()
-        if self.unit_gate is not None:
+        self.gates.pull(self.state)
+        if self.gates:
             self._harden_gates()
         units, gates = self.rule.land(state, self.space, self.limit)
         state.settled = True
         self.plan.gates_are_soft = False
-        self._set_structure(units, gates, force=self.unit_gate is not None)
+        self._set_structure(units, gates, force=bool(self.gates))
 
     def time_first_call(self, function, iterator):
         """Calls a training function for the first time, which traces it."""
@@ -245,9 +246,10 @@ class GrowthController:
         measured = self.meter.read()
         if self._loss_is_finite and not self.state.settled:
             self.state.observe(measured["units"], measured["gates"])
-        self._pull_logits()
+        self.gates.pull(self.state)
         fractions = self.fractions()
-        seconds = self._clock.seconds(measured["steps"])
+        calls = measured["steps"] / self.model.steps_per_execution
+        seconds = self._clock.seconds(calls)
         self.ledger.add(
             examples=measured["examples"],
             flops=fractions.get("flops", float("nan")),
@@ -335,40 +337,6 @@ class GrowthController:
         self._others = ()
         self.model.renew_functions()
 
-    # Trained logits (the paper's rule)
-
-    def _push_logits(self):
-        for gate, logits in self._gates_and_logits():
-            gate.logits.assign(getattr(self.state, logits))
-
-    def _pull_logits(self):
-        if self.state.settled:
-            return
-        for gate, logits in self._gates_and_logits():
-            setattr(self.state, logits, np.array(gate.logits, dtype=float))
-
-    def _gates_and_logits(self):
-        pairs = ((self.unit_gate, "logits"), (self.layer_gate, "gate_logits"))
-        return [(gate, name) for gate, name in pairs if gate is not None]
-
-    def _prepare_gates(self):
-        """Ages, temperature and penalty of the epoch that begins."""
-        if self.unit_gate is None and self.layer_gate is None:
-            return
-        state = self.state
-        if self.unit_gate is not None:
-            self.unit_gate.ages.assign(state.ages)
-        if self.layer_gate is not None:
-            self.layer_gate.ages.assign(state.gate_ages)
-        for gate, _ in self._gates_and_logits():
-            gate.epochs = max(state.epochs, 1)
-        state.price = 0.0
-        if not state.settled:
-            cost = self.fractions()["cost"]
-            state.price = self.rule.penalty(cost, self.limit / self.cost.full)
-        self.penalty.assign(state.price)
-        self.plan.update_penalty(self.space, self.widths(), state.gates)
-
     def _harden_gates(self):
         """Folds soft factors into the weights, which then stand alone."""
         names = {}
@@ -388,7 +356,7 @@ class GrowthController:
 
     def to_arrays(self):
         """Everything that growing remembers, as a dict of NumPy arrays."""
-        self._pull_logits()
+        self.gates.pull(self.state)
         return {
             **{f"state.{k}": v for k, v in self.state.to_arrays().items()},
             **self.store.to_arrays(),
@@ -426,43 +394,6 @@ class GrowthController:
         self.ledger.from_arrays(arrays)
         self.plan.gates_are_soft = not state.settled
         self.plan.update(structure)
-        self._push_logits()
+        self.gates.push(self.state)
         if stale:
             self._renew_functions()
-
-
-class _Clock:
-    """Seconds of one epoch: steps, retracing, restructuring."""
-
-    def __init__(self):
-        self._started = None
-        self._steps = 0.0
-        self._restructure = 0.0
-        self._first_call = None
-
-    def start(self, restructure):
-        self._started = time.perf_counter()
-        self._restructure = restructure
-        self._first_call = None
-
-    def time_first_call(self, function, iterator):
-        started = time.perf_counter()
-        result = function(iterator)
-        self._first_call = time.perf_counter() - started
-        return result
-
-    def stop(self):
-        if self._started is not None:
-            self._steps = time.perf_counter() - self._started
-            self._started = None
-
-    def seconds(self, steps):
-        retrace = 0.0
-        if self._first_call is not None and steps > 1:
-            one_step = (self._steps - self._first_call) / (steps - 1)
-            retrace = max(self._first_call - one_step, 0.0)
-        return {
-            "seconds": self._steps,
-            "restructure_seconds": self._restructure,
-            "retrace_seconds": retrace,
-        }

@@ -5,7 +5,7 @@ import numpy as np
 
 def structure_table(controller):
     """Renders what a growing network looks like now, as text."""
-    state, space = controller.state, controller.space
+    state = controller.state
     rows = []
     widths = controller.widths()
     for index, group in enumerate(controller.map.groups):
@@ -48,9 +48,8 @@ def structure_table(controller):
     ):
         if cost is not None:
             now = float(cost(widths, state.gates))
-            totals.append(
-                f"{name}: {now:,.0f} of {cost.full:,.0f} ({fractions[name]:.1%})"
-            )
+            share = f"({fractions[name]:.1%})"
+            totals.append(f"{name}: {now:,.0f} of {cost.full:,.0f} {share}")
     ledger = controller.ledger
     if ledger.epochs and controller.flops is not None:
         totals.append(

@@ -1,0 +1,48 @@
+"""Where the seconds of an epoch go."""
+
+import time
+
+
+class Clock:
+    """Times one epoch: restructuring, retracing, training steps."""
+
+    def __init__(self):
+        self._started = None
+        self._steps = 0.0
+        self._restructure = 0.0
+        self._first_call = None
+
+    def start(self, restructure_seconds):
+        """Starts the epoch, after its restructuring."""
+        self._started = time.perf_counter()
+        self._restructure = restructure_seconds
+        self._first_call = None
+
+    def time_first_call(self, function, iterator):
+        """Calls a training function for the first time, which traces it."""
+        started = time.perf_counter()
+        result = function(iterator)
+        self._first_call = time.perf_counter() - started
+        return result
+
+    def stop(self):
+        """Stops where the training steps end; later calls change nothing."""
+        if self._started is not None:
+            self._steps = time.perf_counter() - self._started
+            self._started = None
+
+    def seconds(self, calls):
+        """Returns the seconds of the epoch, by what they went into.
+
+        Args:
+            calls: How often the training function was called.
+        """
+        retrace = 0.0
+        if self._first_call is not None and calls > 1:
+            one_call = (self._steps - self._first_call) / (calls - 1)
+            retrace = max(self._first_call - one_call, 0.0)
+        return {
+            "seconds": self._steps,
+            "restructure_seconds": self._restructure,
+            "retrace_seconds": retrace,
+        }
