@@ -16,6 +16,8 @@ class GrowthState:
         saliency, gate_saliency: Measured worth, NaN where never measured.
         logits, gate_logits: Logits of the structure gates.
         ages, gate_ages: Epochs that each has been in the network.
+        scales, gate_scales: Factors left over from soft gates of a settled
+            network, where no weight could take them in; else 1.
         price: Worth per cost at the margin (default rule), or the paper's
             lambda.
         epoch: Epochs trained so far.
@@ -33,6 +35,8 @@ class GrowthState:
         "gate_logits",
         "ages",
         "gate_ages",
+        "scales",
+        "gate_scales",
     )
 
     def __init__(self, units, gates, seed):
@@ -45,6 +49,8 @@ class GrowthState:
         self.gate_logits = np.zeros(gates.shape)
         self.ages = np.zeros(units.shape, dtype=int)
         self.gate_ages = np.zeros(gates.shape, dtype=int)
+        self.scales = np.ones(units.shape)
+        self.gate_scales = np.ones(gates.shape)
         self.price = 0.0
         self.epoch = 0
         self.epochs = 0
@@ -61,10 +67,16 @@ class GrowthState:
         self.saliency = average_by_halves(self.saliency, units)
         self.gate_saliency = average_by_halves(self.gate_saliency, gates)
 
-    def end_epoch(self):
-        """Counts one epoch of training for all that was in the network."""
-        self.ages = self.ages + self.units
-        self.gate_ages = self.gate_ages + self.gates
+    def end_epoch(self, units, gates):
+        """Counts one epoch of training.
+
+        Args:
+            units: Boolean array `(units,)`, what was trained: a unit inside a
+                branch that is off was not.
+            gates: Boolean array `(gates,)`, likewise.
+        """
+        self.ages = self.ages + units
+        self.gate_ages = self.gate_ages + gates
         self.epoch += 1
 
     def to_arrays(self):

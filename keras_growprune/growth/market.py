@@ -103,6 +103,12 @@ class Market:
         what room is left goes to whatever fits.
         """
         self.sell_down_to(limit)
+        if self._cost > limit * (1 + _ROUNDING):
+            # The budget binds more than any grace or missing measurement.
+            self.kept_units = np.zeros_like(self.kept_units)
+            self.kept_gates = np.zeros_like(self.kept_gates)
+            self.gate_worth = np.nan_to_num(self.gate_worth, nan=0.0)
+            self.sell_down_to(limit)
         price = self.price
         self.buy_up_to(limit, newcomers=False)
         for _ in range(2 * len(self._widths)):

@@ -82,7 +82,7 @@ class PaperRule(Rule):
             self._admissible(state, space, units),
             state.gates | (self._gate_presence(state) > 0.5),
             worth=self._presence(state),
-            gate_worth=np.full(state.gates.shape, np.nan),
+            gate_worth=self._gate_presence(state),
             lived=state.ages > 0,
         )
         market.land_on(limit)

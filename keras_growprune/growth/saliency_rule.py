@@ -44,12 +44,14 @@ class SaliencyRule(Rule):
         return market.units, market.gates
 
     def land(self, state, space, limit):
-        market = self._market(state, space)
+        # Landing may find units that were never measured (when a user settles
+        # early): they count like the others of their group.
+        market = self._market(state, space, keep_unmeasured=False)
         market.land_on(limit)
         self._conclude(state, space, market)
         return market.units, market.gates
 
-    def _market(self, state, space):
+    def _market(self, state, space, keep_unmeasured=True):
         unmeasured = np.isnan(state.saliency)
         return Market(
             space,
@@ -57,9 +59,7 @@ class SaliencyRule(Rule):
             state.gates,
             worth=state.saliency,
             gate_worth=state.gate_saliency,
-            # An unmeasured newcomer goes only if nothing in its group is
-            # measured, so that a run can land before its first epoch.
-            kept_units=unmeasured & ~unmeasured.all(),
+            kept_units=unmeasured & keep_unmeasured,
             kept_gates=state.gate_ages < self.gate_grace,
             lived=state.ages > 0,
         )

@@ -104,10 +104,12 @@ class UnitSpace:
         Returns:
             Integer array of shape `(groups,)`.
         """
-        fractions = np.unique(
-            np.concatenate(
-                [np.arange(1, size + 1) / size for size in self.sizes]
-            )
+        fractions = sorted(
+            {
+                count / size
+                for size in self.sizes
+                for count in range(1, size + 1)
+            }
         )
         best = self.uniform(0.0, fixed)
         for fraction in fractions:  # costs rise with the fraction

@@ -15,6 +15,10 @@ class GatedAdd(keras.layers.Layer):
     and the output is the shortcut. It can come back. In any other model the
     layer is a plain `keras.layers.Add`.
 
+    End the branch with a norm or a layer without activation: then a branch
+    that comes for the first time starts as zero, and does not disturb what the
+    network has learned.
+
     Call arguments:
         inputs: A list `[shortcut, branch]` of two tensors of equal shape. The
             order matters: the second may vanish.

@@ -31,6 +31,15 @@ class Growable:
         config[f"seed_{self._width_name}"] = self.seed_width
         return config
 
+    def _check_in_network(self):
+        if getattr(self, self._width_name) == 0:
+            raise ValueError(
+                f"Layer `{self.name}` is out of the network at present: its "
+                "branch is off in the `GrowPruneModel` that it belongs to. "
+                "Another model that shares the layer cannot call it; build "
+                "that model from the network that `compact()` returns."
+            )
+
     def _plain_config(self):
         config = self.get_config()
         del config[f"seed_{self._width_name}"]

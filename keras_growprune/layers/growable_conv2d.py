@@ -47,6 +47,7 @@ class GrowableConv2D(Growable, keras.layers.Conv2D):
         self._init_width(filters, seed_filters)
 
     def call(self, inputs):
+        self._check_in_network()
         if self.gate is None:
             return super().call(inputs)
         outputs = self.convolution_op(inputs, self.kernel)

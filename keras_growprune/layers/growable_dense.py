@@ -46,6 +46,7 @@ class GrowableDense(Growable, keras.layers.Dense):
         self._init_width(units, seed_units)
 
     def call(self, inputs, training=None):
+        self._check_in_network()
         if self.gate is None:
             return super().call(inputs, training=training)
         outputs = ops.matmul(inputs, self.kernel)

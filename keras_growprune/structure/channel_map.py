@@ -165,6 +165,22 @@ class ChannelMap:
             dtype=int,
         )
 
+    def live(self, structure):
+        """What of a structure is really computed.
+
+        Units inside a branch that is off, and gates inside it, are not.
+
+        Returns:
+            `(units, gates)`, boolean arrays.
+        """
+        present = self.present_layers(structure.gates)
+        units = structure.units.copy()
+        for group in self.groups:
+            if not any(present[self.layer_index(w)] for w in group.writers):
+                units[group.slice] = False
+        reached = [present[self.layer_index(gate.layer)] for gate in self.gates]
+        return units, structure.gates & np.array(reached, dtype=bool)
+
     def indices(self, weight, structure, present=None):
         """Which entries of a weight are in the network, axis by axis.
 

@@ -40,10 +40,13 @@ class GatePoint:
             if getattr(self.layer, name, None) is not None
         ]
 
+    def is_foldable(self):
+        """Whether scaling weights is the same as scaling the output."""
+        return self.weights()[:1] in (["gamma"], ["kernel"])
+
     def weights_suffice(self):
-        """Whether scaling trained weights is the same as scaling the output."""
-        first = self.weights()[:1]
-        return first in (["gamma"], ["kernel"]) and self.layer.trainable
+        """Whether those weights are trained, so that they have gradients."""
+        return self.is_foldable() and self.layer.trainable
 
 
 def find_gate_points(channel_map):

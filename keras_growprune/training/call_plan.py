@@ -34,6 +34,8 @@ class CallPlan:
         self._factors = {}
         self._penalty_costs = None
         self.gates_are_soft = unit_gate is not None or layer_gate is not None
+        self._scales = np.ones(channel_map.unit_count + 1)
+        self._gate_scales = np.ones(len(channel_map.gates))
         self.steps = []
         self._structure = None
         for point in points:
@@ -68,59 +70,93 @@ class CallPlan:
         finally:
             self._factors = {}
 
+    def harden(self, scales, gate_scales):
+        """Ends the softness of gates.
+
+        Args:
+            scales: Array `(units,)`: factors that stay on the outputs where
+                no weight could take them in.
+            gate_scales: Array `(gates,)`, likewise.
+        """
+        self.gates_are_soft = False
+        self._scales = np.append(scales, 1.0)
+        self._gate_scales = np.array(gate_scales)
+
     def _hook(self, point):
         def gate(outputs):
-            factor = self._factors.get(id(point))
-            if factor is not None:
-                outputs = _scale(outputs, factor, point.axis)
-            if self.gates_are_soft and self._unit_gate is not None:
-                entries = point.units[self._active[point.units]]
-                presence = self._unit_gate.presence()
-                presence = ops.concatenate([presence, ops.ones(1)])
-                factor = ops.take(presence, entries, axis=0)
-                outputs = _scale(outputs, factor, point.axis)
+            for factor in (
+                self._factors.get(id(point)),
+                self._unit_factor(point),
+            ):
+                if factor is not None:
+                    outputs = _scale(outputs, factor, point.axis)
             return outputs
 
         return gate
 
     def _branch_hook(self, index):
         point = self._branch_points[index]
+        is_explicit = point.kind == "branch"
 
         def gate(branch):
-            if point.kind == "branch":
-                factor = self._factors.get(id(point))
+            for factor in (
+                self._factors.get(id(point)) if is_explicit else None,
+                self._layer_factor(index),
+            ):
                 if factor is not None:
                     branch = _scale(branch, factor, point.axis)
-            if self.gates_are_soft and self._layer_gate is not None:
-                factor = self._layer_gate.presence()[index : index + 1]
-                branch = _scale(branch, factor, point.axis)
             return branch
 
         return gate
 
+    def _entries(self, point):
+        return point.units[self._active[point.units]]
+
+    def _unit_factor(self, point):
+        """Factor of each channel at a gate point now, or None if all are 1."""
+        if not self.gates_are_soft:
+            scales = self._scales[self._entries(point)]
+            if point.is_foldable() or np.all(scales == 1):
+                return None
+            return ops.convert_to_tensor(scales.astype("float32"))
+        if self._unit_gate is None:
+            return None
+        presence = self._unit_gate.presence()
+        presence = ops.concatenate([presence, ops.ones(1)])
+        return ops.take(presence, self._entries(point), axis=0)
+
+    def _layer_factor(self, index):
+        if not self.gates_are_soft:
+            scale = self._gate_scales[index]
+            if self._branch_points[index].is_foldable() or scale == 1:
+                return None
+            return ops.convert_to_tensor(np.array([scale], "float32"))
+        if self._layer_gate is None:
+            return None
+        return self._layer_gate.presence()[index : index + 1]
+
     def folds(self):
-        """Soft factors of the present structure, to be folded into weights.
+        """Factors of the present structure that weights have to take in.
 
         Returns:
             List of `(gate point, factors)`, one factor per channel in the
             network (a single one where the point is a branch).
         """
         result = []
-        if not self.gates_are_soft:
-            return result
-        if self._unit_gate is not None:
-            presence = np.append(np.array(self._unit_gate.presence()), 1.0)
-            for point in self._points:
-                if self._present[self._map.layer_index(point.layer)]:
-                    entries = point.units[self._active[point.units]]
-                    result.append((point, presence[entries]))
-        if self._layer_gate is not None:
-            presence = np.array(self._layer_gate.presence())
-            for index in np.flatnonzero(self._structure.gates):
-                point = self._branch_points[index]
-                count = np.count_nonzero(self._active[point.units])
-                count = 1 if point.kind == "branch" else count
-                result.append((point, np.full(count, presence[index])))
+        for point in self._points:
+            if self._present[self._map.layer_index(point.layer)]:
+                factor = self._unit_factor(point)
+                if factor is not None:
+                    result.append((point, np.array(factor)))
+        for index in np.flatnonzero(self._structure.gates):
+            point = self._branch_points[index]
+            factor = self._layer_factor(index)
+            is_present = self._present[self._map.layer_index(point.layer)]
+            if factor is not None and is_present:
+                count = (
+                    1 if point.kind == "branch" else len(self._entries(point))
+                )
+                result.append((point, np.full(count, np.array(factor)[0])))
         return result
 
     def update_penalty(self, space, widths, gates):

@@ -228,7 +228,7 @@ class GrowthController:
             self._harden_gates()
         units, gates = self.rule.land(state, self.space, self.limit)
         state.settled = True
-        self.plan.gates_are_soft = False
+        self.plan.harden(state.scales, state.gate_scales)
         self._set_structure(units, gates, force=bool(self.gates))
 
     def time_first_call(self, function, iterator):
@@ -260,7 +260,7 @@ class GrowthController:
             gates=[bool(gate) for gate in self.state.gates],
             **seconds,
         )
-        self.state.end_epoch()
+        self.state.end_epoch(*self.map.live(self.structure))
         self.meter.reset(None if self.state.settled else self.structure)
         return {
             **fractions,
@@ -310,6 +310,8 @@ class GrowthController:
         self.plan.update(structure)
         if changed:
             self.norms.restart()
+            # Soft gates have the numbers of their units in the traces.
+            stale = stale or self.plan.gates_are_soft
         if stale:
             self._renew_functions()
 
@@ -338,19 +340,20 @@ class GrowthController:
         self.model.renew_functions()
 
     def _harden_gates(self):
-        """Folds soft factors into the weights, which then stand alone."""
-        names = {}
-        for point, factors in self.plan.folds():
-            for attribute in point.weights():
-                names[id(point.layer), attribute] = factors
-        values = {}
-        for index, weight in enumerate(self.map.weights):
-            factors = names.get((id(weight.layer), weight.attribute))
-            if factors is not None and np.prod(weight.variable.shape):
-                values[index] = np.array(weight.variable) * factors.astype(
-                    weight.variable.dtype
-                )
-        self.restructurer.write_active(values)
+        """Folds soft factors into the weights, which then stand alone.
+
+        Where no weight can take a factor in, it stays as a constant.
+        """
+        state = self.state
+        for gate, name in (
+            (self.gates.unit_gate, "scales"),
+            (self.gates.layer_gate, "gate_scales"),
+        ):
+            if gate is not None:
+                setattr(state, name, np.array(gate.presence(), dtype=float))
+        self.restructurer.scale_weights(
+            [fold for fold in self.plan.folds() if fold[0].is_foldable()]
+        )
 
     # Saving
 
@@ -392,7 +395,10 @@ class GrowthController:
         self.meter.from_arrays(arrays)
         self.norms.from_arrays(arrays)
         self.ledger.from_arrays(arrays)
-        self.plan.gates_are_soft = not state.settled
+        if state.settled:
+            self.plan.harden(state.scales, state.gate_scales)
+        else:
+            self.plan.gates_are_soft = bool(self.gates)
         self.plan.update(structure)
         self.gates.push(self.state)
         if stale:

@@ -32,7 +32,7 @@ class HostStore:
             value = np.array(weight.variable)
             labelled = sum(units is not None for units in weight.units)
             is_kernel = value.ndim > 1 and labelled > 0
-            self.values.append(np.zeros_like(value) if is_kernel else value)
+            self.values.append(value)
             axis = self._drawn_axis(weight)
             self.drawn.append(
                 np.zeros(value.shape[axis], dtype=bool) if is_kernel else None
@@ -68,11 +68,8 @@ class HostStore:
                 if name in _WEIGHT_COPIES:
                     initial = self.values[owner].copy()
                 else:
-                    current = np.array(variable)
-                    fill = current.flat[0] if current.size else 0
-                    is_fresh = np.all(current == fill)
                     initial = np.full_like(
-                        self.values[owner], fill if is_fresh else 0
+                        self.values[owner], _initial_value(variables)
                     )
                 self.slots[name, owner] = initial
                 self._slot_variables[name, owner] = variable
@@ -128,6 +125,11 @@ class HostStore:
         new = ~drawn[entries[axis]]
         if not new.any():
             return
+        if not drawn.any():
+            if self.values[index].shape == tuple(len(each) for each in entries):
+                drawn[:] = True  # starts at full width: the weights it has
+                return
+            self.values[index][...] = 0
         initializer = axes_of(weight.layer).initializer(
             weight.layer, weight.attribute
         )
@@ -174,6 +176,15 @@ class HostStore:
             key = f"slot.{name}.{index}"
             if key in arrays:
                 value[...] = arrays[key]
+
+
+def _initial_value(slots):
+    """The value that fresh optimizer state of one kind starts with."""
+    for slot in slots:
+        values = np.array(slot) if slot is not None else np.zeros(0)
+        if values.size and np.all(values == values.flat[0]):
+            return values.flat[0]
+    return 0
 
 
 def _draw(initializer, shape, dtype, random):

@@ -70,14 +70,20 @@ class Restructurer:
         self._refresh_graph(present)
         return stale
 
-    def write_active(self, weight_values):
-        """Sets weights that are in the network; shapes stay as they are.
+    def scale_weights(self, folds):
+        """Scales weights as if outputs were scaled.
 
         Args:
-            weight_values: Maps weight indices to arrays.
+            folds: List of `(gate point, factors)`, one factor per channel in
+                the network.
         """
-        for index, value in weight_values.items():
-            self._map.weights[index].variable.assign(value)
+        for weight in self._map.weights:
+            value = np.array(weight.variable)
+            for point, factors in folds:
+                is_theirs = weight.layer is point.layer and value.size
+                if is_theirs and weight.attribute in point.weights():
+                    value = value * factors.astype(value.dtype)
+                    weight.variable.assign(value)
 
     def entries(self):
         """Active entries of each weight under the present structure."""

@@ -38,8 +38,8 @@ class SaliencyMeter:
             self._sums = None
             self._units = self._gates = None
             return
-        units = np.flatnonzero(structure.units)
-        gates = np.flatnonzero(structure.gates)
+        live_units, live_gates = self._map.live(structure)
+        units, gates = np.flatnonzero(live_units), np.flatnonzero(live_gates)
         size = len(units) + len(gates)
         if self._sums is None or self._sums.shape[1] != size:
             self._sums = keras.Variable(

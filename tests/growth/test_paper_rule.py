@@ -1,12 +1,18 @@
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from keras_growprune import Budget
+from keras_growprune import GrowPruneModel
+from keras_growprune.growth import GrowthSchedule
 from keras_growprune.growth import GrowthState
 from keras_growprune.growth import PaperRule
 from keras_growprune.growth import UnitSpace
+from keras_growprune.layers import GatedAdd
+from keras_growprune.layers import GrowableDense
 
 
 def make_space(sizes=(4, 4), multiples=(1, 1), gates=1):
@@ -14,8 +20,9 @@ def make_space(sizes=(4, 4), multiples=(1, 1), gates=1):
         sizes=np.array(sizes),
         multiples=np.array(multiples),
         gate_kinds=np.zeros(gates, int),
-        cost=lambda widths, gates: np.sum(widths, axis=-1)
-        + 5.0 * np.sum(gates, axis=-1),
+        cost=lambda widths, gates: (
+            np.sum(widths, axis=-1) + 5.0 * np.sum(gates, axis=-1)
+        ),
     )
 
 
@@ -169,10 +176,34 @@ def test_landing_is_exact_for_any_logits(seed, way):
         assert more == cost or more > limit
 
 
-def test_config_round_trip_keeps_every_argument():
-    config = dict(
-        lambda_base=2.0, gate_lambda_base=3.0, final_temperature=50.0
+def test_gated_layers_have_a_lambda_of_their_own():
+    # A loss that is always zero leaves the penalty alone to move the logits.
+    inputs = keras.Input((3,))
+    x = GrowableDense(6, seed_units=6)(inputs)
+    x = GatedAdd()([x, GrowableDense(6)(x)])
+    model = GrowPruneModel(
+        inputs,
+        keras.layers.Dense(1)(x),
+        Budget(params=0.3),
+        rule=PaperRule(lambda_base=1.0, gate_lambda_base=0.0),
+        schedule=GrowthSchedule(1.0, 1.0, settle_at=1.0),
+        seed=0,
     )
+    model.compile(
+        keras.optimizers.SGD(1.0),
+        lambda y_true, y_pred: 0.0 * keras.ops.sum(y_pred),
+    )
+    logits = (model._unit_gate.logits, model._layer_gate.logits)
+    before = [np.array(variable) for variable in logits]
+    data = np.ones((4, 3)), np.ones((4, 1))
+    model.fit(*data, epochs=1, growth_epochs=4, verbose=0)
+    units, gates = (np.array(v) - old for v, old in zip(logits, before))
+    assert units.max() < 0  # above the budget: pruned
+    assert gates.tolist() == [0.0]
+
+
+def test_config_round_trip_keeps_every_argument():
+    config = dict(lambda_base=2.0, gate_lambda_base=3.0, final_temperature=50.0)
     assert PaperRule(**config).get_config() == config
 
 

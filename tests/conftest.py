@@ -1,0 +1,20 @@
+"""What every test starts from: quiet, seeded, a clean Keras session."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import pytest  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+# Tests make many small models; TensorFlow's advice on retracing is noise.
+tf.get_logger().setLevel("ERROR")
+
+
+@pytest.fixture(autouse=True)
+def clean_session():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+    keras.backend.clear_session()
