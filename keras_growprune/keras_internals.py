@@ -220,6 +220,18 @@ def optimizer_slots(optimizer):
     return slots
 
 
+def slot_initial_values(optimizer):
+    """What each kind of per-variable state starts with, by its name."""
+    inner = inner_optimizer(optimizer)
+    fresh = type(inner).from_config(inner.get_config())
+    fresh.build([keras.Variable([0.5], name="probe")])
+    return {
+        name: float(slots[0].numpy().flat[0])
+        for name, slots in optimizer_slots(fresh).items()
+        if slots[0] is not None
+    }
+
+
 def optimizer_variables(optimizer):
     """The variables that an optimizer was built with, in its order."""
     return list(inner_optimizer(optimizer)._trainable_variables)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from keras import layers
+from keras.ops import convert_to_numpy as to_numpy
 
 import keras_growprune as kgp
 from keras_growprune import keras_internals
@@ -136,14 +137,16 @@ def mark_as_lived(model):
 
 
 def build_optimizer(model, optimizer):
+    """Compiles; from here on the optimizer's state is carried along."""
     compile_model(model, optimizer)
     model.optimizer.build(model.optimizer_variables())
+    model.restructure(model.structure)
 
 
 def randomize(model, random):
-    """Random values for all weights, norms and optimizer slots on the device."""
+    """Random values for all weights, statistics and slots on the device."""
     variables = list(model.variables)
-    if model.optimizer is not None and model.optimizer.built:
+    if model.compiled and model.optimizer.built:
         for slots in keras_internals.optimizer_slots(model.optimizer).values():
             variables += [slot for slot in slots if slot is not None]
     for variable in variables:
@@ -161,8 +164,10 @@ def network_arrays(model):
         Maps `(weight index, None or slot name)` to arrays.
     """
     channel_map = model._growth.map
-    variables = {(i, None): w.variable for i, w in enumerate(channel_map.weights)}
-    if model.optimizer is not None and model.optimizer.built:
+    variables = {
+        (i, None): w.variable for i, w in enumerate(channel_map.weights)
+    }
+    if model.compiled and model.optimizer.built:
         order = keras_internals.optimizer_variables(model.optimizer)
         position = {id(variable): i for i, variable in enumerate(order)}
         slots = keras_internals.optimizer_slots(model.optimizer)
@@ -178,7 +183,7 @@ def network_arrays(model):
         weight = channel_map.weights[key[0]]
         full = np.full(weight.full_shape, np.nan)
         where = channel_map.indices(weight, model.structure, present)
-        full[np.ix_(*where)] = np.array(variable)
+        full[np.ix_(*where)] = variable.numpy()
         result[key] = full
     return result
 
@@ -186,4 +191,4 @@ def network_arrays(model):
 def assert_same_bits(first, second):
     """Two lists of arrays (or variables) are bitwise equal."""
     for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(np.array(one), np.array(other))
+        np.testing.assert_array_equal(to_numpy(one), to_numpy(other))

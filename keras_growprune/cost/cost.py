@@ -91,6 +91,8 @@ class ProductCost(Cost):
     def _present(self, gates):
         if gates.ndim == 1:
             return self._map.present_layers(gates)[self._layer]
+        if not gates.size:  # no gates: everything is present, always
+            return np.ones(gates.shape[:-1] + (len(self._layer),), bool)
         rows, inverse = np.unique(
             gates.reshape(-1, gates.shape[-1]), axis=0, return_inverse=True
         )

@@ -45,7 +45,8 @@ def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
                 scale = keras.layers.Rescaling(
                     float(factors[0]), name=f"{operation.name}_gate"
                 )
-                args = ([args[0][0], scale(args[0][1])],)
+                shortcut, branch = keras.tree.flatten((args, kwargs))
+                args, kwargs = ([shortcut, scale(branch)],), {}
         if id(operation) not in layers:
             layers[id(operation)] = _plain(operation, folds)
         produced = layers[id(operation)](*args, **kwargs)
@@ -85,7 +86,7 @@ def _copy_weights(old, new, folds):
         return
     for variable in new.weights:
         source = getattr(old, variable.name, None)
-        value = np.ones(variable.shape) if source is None else np.array(source)
+        value = np.ones(variable.shape) if source is None else source.numpy()
         if variable.name in ("gamma", "beta", "kernel", "bias"):
             for factors in folds:
                 value = value * factors

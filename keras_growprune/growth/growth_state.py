@@ -83,9 +83,9 @@ class GrowthState:
         """Returns the whole state as a dict of NumPy arrays."""
         result = {name: np.array(getattr(self, name)) for name in self._ARRAYS}
         scalars = {
-            "price": self.price,
-            "epoch": self.epoch,
-            "epochs": self.epochs,
+            "price": float(self.price),
+            "epoch": int(self.epoch),
+            "epochs": int(self.epochs),
             "settled": bool(self.settled),
             "random": self.random.bit_generator.state,
         }

@@ -52,6 +52,7 @@ class Market:
         self._slices = space.slices()
         self._widths = space.widths(self.units)
         self._sold = none.copy()
+        self._bought = none.copy()
         self._sold_gates = np.zeros(self.gates.shape, dtype=bool)
         self._cost = float(space.cost(self._widths, self.gates))
 
@@ -76,18 +77,18 @@ class Market:
             self.price, move, cost = min(offers, key=lambda offer: offer[0])
             self._apply(move, cost)
 
-    def buy_up_to(self, target, newcomers=True):
+    def buy_up_to(self, target, newcomers=True, layers=True):
         """Buys the best promise per cost while anything fits.
 
         Args:
             target: Largest cost.
-            newcomers: Whether to buy also what was not sold just now. Gated
-                layers that were not sold just now are newcomers too.
+            newcomers: Whether to buy also what was not sold just now.
+            layers: Whether to buy gated layers too.
         """
         while True:
             offers = [
                 (worth / (cost - self._cost), move, cost)
-                for worth, move, cost in self._offers_to_buy(newcomers)
+                for worth, move, cost in self._offers_to_buy(newcomers, layers)
                 if self._cost < cost <= target * (1 + _ROUNDING)
             ]
             if not offers:
@@ -115,24 +116,15 @@ class Market:
             if not self._exchange(limit):
                 break
             self.buy_up_to(limit, newcomers=False)
-        self._buy_units_that_fit(limit)
+        # No new layer comes for leftover room, after the last change.
+        self.buy_up_to(limit, layers=False)
         self.price = price or self.price
-
-    def _buy_units_that_fit(self, limit):
-        gates = self._sold_gates.copy()
-        self._sold_gates[:] = False  # a layer does not come for leftover room
-        while True:
-            cost = self._cost
-            self.buy_up_to(limit, newcomers=True)
-            if self._cost == cost:
-                break
-        self._sold_gates = gates
 
     def _exchange(self, limit):
         buys = [
             offer
-            for offer in self._offers_to_buy(newcomers=False)
-            if offer[1][0] == "unit" and offer[2] > self._cost
+            for offer in self._offers_to_buy(newcomers=False, layers=False)
+            if offer[2] > self._cost
         ]
         sells = [o for o in self._offers_to_sell() if o[1][0] == "unit"]
         best = None
@@ -186,7 +178,7 @@ class Market:
                 offers.append((float(worth), move, float(gate_costs[gate])))
         return offers
 
-    def _offers_to_buy(self, newcomers):
+    def _offers_to_buy(self, newcomers, layers):
         widths = np.array(
             [self.space.wider(g, w) for g, w in enumerate(self._widths)]
         )
@@ -201,12 +193,14 @@ class Market:
             if not (newcomers or known.all()):
                 continue
             worth = self._known_worth(group)
-            active = self.units[self._slices[group]]
-            mean = float(np.mean(worth[active])) if active.any() else 0.0
-            mean *= self._widths[group] / to
-            promise = float(np.sum(np.where(known, worth[chosen], mean)))
+            # The mean worth of the present units times their number before
+            # and after: what they are worth is shared with the newcomers.
+            part = self._slices[group]
+            earning = self.units[part] & ~self._bought[part]
+            share = float(np.sum(worth[earning])) / to
+            promise = float(np.sum(np.where(known, worth[chosen], share)))
             offers.append((promise, ("unit", group, to), float(costs[group])))
-        for gate in np.flatnonzero(~self.gates):
+        for gate in np.flatnonzero(~self.gates) if layers else ():
             if newcomers or self._sold_gates[gate]:
                 move = ("gate", gate, True)
                 promise = self._promise_of_gate(gate)
@@ -261,6 +255,8 @@ class Market:
             else:
                 chosen = self._next_to_buy(index, change)
             self.units[part.start + chosen] = change > 0
+            was_sold = self._sold[part.start + chosen]
+            self._bought[part.start + chosen] = (change > 0) & ~was_sold
             self._sold[part.start + chosen] = change < 0
             self._widths[index] = to
         self._cost = cost

@@ -49,13 +49,17 @@ class PaperRule(Rule):
         return GrowthSchedule(settle_at=0.8)
 
     def penalty(self, cost, budget):
-        """Lambda: `lambda_base * (cost - budget)`.
+        """Lambda of units: `lambda_base * (cost - budget)`.
 
         Args:
             cost: Cost of the network, as a fraction of the full network's.
             budget: The budget, likewise.
         """
         return self.lambda_base * (cost - budget)
+
+    def gate_penalty(self, cost, budget):
+        """Lambda of gated layers, likewise."""
+        return self.gate_lambda_base * (cost - budget)
 
     def start(self, state, space, target):
         widths = space.widths(state.units)

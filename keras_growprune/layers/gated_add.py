@@ -44,10 +44,12 @@ class GatedAdd(keras.layers.Layer):
         self.gate = None
 
     def build(self, input_shape):
-        is_pair = isinstance(input_shape, (list, tuple))
-        is_pair = is_pair and len(input_shape) == 2
-        shapes = [tuple(shape) for shape in input_shape] if is_pair else []
-        if not is_pair or shapes[0] != shapes[1]:
+        shapes = [
+            tuple(shape)
+            for shape in input_shape
+            if isinstance(shape, (list, tuple))
+        ]
+        if len(shapes) != 2 or shapes[0] != shapes[1]:
             raise ValueError(
                 "A `GatedAdd` layer must be called on a list of two tensors "
                 "of equal shape, `[shortcut, branch]`. Received: "

@@ -59,13 +59,13 @@ def check_width(name, full, seed):
         ValueError: If `full` is not a positive integer or `seed` not an
             integer from 1 to `full`.
     """
-    if not _is_count(full):
+    if not is_count(full):
         raise ValueError(
             f"Received an invalid value for `{name}`, expected a positive "
             f"integer, the most that the layer may have. Received: "
             f"{name}={full!r}"
         )
-    if seed is not None and not (_is_count(seed) and seed <= full):
+    if seed is not None and not (is_count(seed) and seed <= full):
         raise ValueError(
             f"Received an invalid value for `seed_{name}`, expected an "
             f"integer from 1 to `{name}`. Received: seed_{name}={seed!r}, "
@@ -73,6 +73,7 @@ def check_width(name, full, seed):
         )
 
 
-def _is_count(value):
+def is_count(value):
+    """Whether a value is a positive integer."""
     is_integer = isinstance(value, numbers.Integral)
     return is_integer and not isinstance(value, bool) and value > 0

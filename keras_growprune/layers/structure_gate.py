@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_growprune.layers.growable import is_count
+
 
 @keras.saving.register_keras_serializable(package="keras_growprune")
 class StructureGate(keras.layers.Layer):
@@ -35,6 +37,10 @@ class StructureGate(keras.layers.Layer):
     Returns:
         A tensor of the same shape.
 
+    Raises:
+        ValueError: If an argument is out of its range, or `units` does not
+            fit the input.
+
     Example:
 
     ```python
@@ -53,6 +59,17 @@ class StructureGate(keras.layers.Layer):
         epochs=1,
         **kwargs,
     ):
+        for argument, value in (("units", units), ("epochs", epochs)):
+            if value is not None and not is_count(value):
+                raise ValueError(
+                    f"Received an invalid value for `{argument}`, expected a "
+                    f"positive integer. Received: {argument}={value!r}"
+                )
+        if not final_temperature > 0:
+            raise ValueError(
+                "Received an invalid value for `final_temperature`, expected "
+                f"a positive number. Received: {final_temperature!r}"
+            )
         super().__init__(**kwargs)
         self.supports_masking = True
         self.units = units
@@ -62,7 +79,14 @@ class StructureGate(keras.layers.Layer):
         self.epochs = epochs
 
     def build(self, input_shape):
-        units = self.units or input_shape[self.axis]
+        channels = input_shape[self.axis]
+        units = self.units or channels
+        if units not in (1, channels):
+            raise ValueError(
+                "Argument `units` must be 1 or the number of channels. "
+                f"Received: units={units}, but the input has {channels} "
+                f"channels along axis {self.axis}."
+            )
         self.logits = self.add_weight(
             shape=(units,),
             initializer=keras.initializers.Constant(self.initial_logit),

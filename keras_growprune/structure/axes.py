@@ -11,6 +11,16 @@ import keras
 
 IN = "in"
 OUT = "out"
+_KINDS = (
+    "mix",
+    "norm",
+    "depthwise",
+    "follow",
+    "pool",
+    "flatten",
+    "unite",
+    "gate",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +89,8 @@ def register_axes(
 
     Raises:
         TypeError: If `layer_class` is not a class.
-        ValueError: If a label is not one of `"in"`, `"out"`, `None`.
+        ValueError: If a label is not one of `"in"`, `"out"`, `None`, or
+            `channels` is unknown.
 
     Example:
 
@@ -107,6 +118,11 @@ def register_axes(
                 f"Each axis of weight `{name}` must be labelled 'in', 'out' "
                 f"or None. Received: {name}={labels}"
             )
+    if channels not in (*_KINDS, None):
+        raise ValueError(
+            "Argument `channels` must be 'mix', 'follow' or None. Received: "
+            f"channels={channels!r}"
+        )
     if channels is None:
         mixes = any(IN in labels for labels in weights.values())
         channels = "mix" if mixes else "follow"

@@ -12,13 +12,16 @@ def mix(tracer, call):
     layer = call.operation
     axis = tracer.layer_channel_axis(call)
     if getattr(layer, "groups", 1) != 1:
+        # Units would have to come and go in multiples of the groups.
         tracer.freeze(call.inputs, f"layer `{layer.name}` is grouped")
-        incoming = tracer.fixed(call.inputs[0].shape[axis])
+        incoming = tracer.fixed(call.inputs[0].shape[axis] // layer.groups)
     else:
         incoming = tracer.incoming(call, axis)
     size = call.outputs[0].shape[axis]
     outgoing = tracer.units_of_layer(layer, size)
     tracer.record_weights(layer, incoming, outgoing)
+    if getattr(layer, "groups", 1) != 1:
+        tracer.freeze_units(outgoing, "it is a grouped convolution")
     return (axis, outgoing)
 
 

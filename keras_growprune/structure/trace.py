@@ -29,7 +29,7 @@ def trace_channels(calls, outputs):
     tracer = _Tracer(calls)
     for call in calls:
         tracer.visit(call)
-    tracer.freeze(outputs, "feeds an output of the model", is_output=True)
+    tracer.freeze(outputs, "feeds an output of the model")
     return tracer.finish(outputs)
 
 
@@ -94,12 +94,15 @@ class _Tracer:
     def unite(self, first, second):
         self._edges.append((np.asarray(first), np.asarray(second)))
 
-    def freeze(self, tensors, reason, is_output=False):
+    def freeze(self, tensors, reason):
         for tensor in tensors:
             source = self.channels(tensor)
             if source is not None:
-                self.unite(source[1], np.full_like(source[1], _ALWAYS))
-                self._reasons.append((source[1], reason))
+                self.freeze_units(source[1], reason)
+
+    def freeze_units(self, units, reason):
+        self.unite(units, np.full_like(units, _ALWAYS))
+        self._reasons.append((units, reason))
 
     def record_gate(self, call):
         self._gates.append(call)

@@ -171,14 +171,19 @@ class CallPlan:
             layers.append(abs(now - float(space.cost(widths, other))))
         self._penalty_costs = (units / full, np.array(layers) / full)
 
-    def expected_cost(self):
-        """`sum(cost * presence)` over units and layers, a scalar tensor."""
+    def penalty(self, lambdas):
+        """`lambda * sum(cost * presence)` of units and of layers, together.
+
+        Args:
+            lambdas: Tensor of shape `(2,)`, for units and for layers.
+        """
         total = ops.zeros(())
         gates = (self._unit_gate, self._layer_gate)
-        for gate, costs in zip(gates, self._penalty_costs):
+        for index, gate in enumerate(gates):
             if gate is not None:
-                costs = ops.convert_to_tensor(costs.astype("float32"))
-                total = total + ops.sum(costs * gate.presence())
+                costs = self._penalty_costs[index].astype("float32")
+                expected = ops.sum(costs * gate.presence())
+                total = total + lambdas[index] * expected
         return total
 
 

@@ -26,10 +26,16 @@ class Clock:
         return result
 
     def stop(self):
-        """Stops where the training steps end; later calls change nothing."""
-        if self._started is not None:
-            self._steps = time.perf_counter() - self._started
-            self._started = None
+        """Stops where the training steps end.
+
+        Returns:
+            False if it had stopped before; then nothing changes.
+        """
+        if self._started is None:
+            return False
+        self._steps = time.perf_counter() - self._started
+        self._started = None
+        return True
 
     def seconds(self, calls):
         """Returns the seconds of the epoch, by what they went into.

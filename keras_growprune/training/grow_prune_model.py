@@ -285,6 +285,7 @@ class GrowPruneModel(keras_internals.LazyFunctional):
     def settle(self):
         """Lands on the budget now; from here on the structure is final."""
         self._growth.settle()
+        self._growth.norms.refresh(self)
 
     def restructure(self, structure):
         """Gives the network a structure of your own choice, now.

@@ -18,7 +18,7 @@ class GrowthCallback(keras.callbacks.Callback):
         self._controller.begin_epoch()
 
     def on_test_begin(self, logs=None):
-        self._controller.stop_clock()  # validation is no training
+        self._controller.end_training_steps()  # validation is none
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs

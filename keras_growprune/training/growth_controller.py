@@ -177,6 +177,7 @@ class GrowthController:
         """Restructures where it is time to, and starts the clock."""
         started = time.perf_counter()
         state = self.state
+        self._restructured = False
         if not state.settled and self.schedule.restructures(
             state.epoch, state.epochs
         ):
@@ -188,6 +189,7 @@ class GrowthController:
                     state, self.space, self._target()
                 )
                 self._set_structure(units, gates)
+        self.norms.start_epoch(keeps=self._restructured or not state.settled)
         self._prepare_gates()
         self._clock.start(time.perf_counter() - started)
 
@@ -217,6 +219,7 @@ class GrowthController:
         )
 
     _loss_is_finite = True
+    _restructured = False
 
     def settle(self):
         """Lands on the budget; the structure is final from now on."""
@@ -235,12 +238,24 @@ class GrowthController:
         """Calls a training function for the first time, which traces it."""
         return self._clock.time_first_call(function, iterator)
 
-    def stop_clock(self):
-        self._clock.stop()
+    def can_keep_examples(self):
+        """Whether training steps may keep examples for the norms' statistics.
+
+        Not on several replicas, and not under XLA, which takes no variable of
+        unknown size.
+        """
+        replicas = self.model.distribute_strategy.num_replicas_in_sync
+        return not (self.model.jit_compile or replicas > 1)
+
+    def end_training_steps(self):
+        """Called before validation, or at the end of an epoch without it."""
+        if not self._clock.stop():
+            return
+        self.norms.refresh(self.model)
 
     def end_epoch(self, logs):
         """Takes in what the epoch measured; returns entries for the logs."""
-        self._clock.stop()
+        self.end_training_steps()
         loss = logs.get("loss")
         self._loss_is_finite = loss is None or bool(np.all(np.isfinite(loss)))
         measured = self.meter.read()
@@ -309,6 +324,7 @@ class GrowthController:
         self.meter.reset(None if state.settled else structure)
         self.plan.update(structure)
         if changed:
+            self._restructured = True
             self.norms.restart()
             # Soft gates have the numbers of their units in the traces.
             stale = stale or self.plan.gates_are_soft

@@ -29,7 +29,7 @@ class HostStore:
         self._slot_variables = {}
         self._optimizer = None
         for weight in channel_map.weights:
-            value = np.array(weight.variable)
+            value = weight.variable.numpy()
             labelled = sum(units is not None for units in weight.units)
             is_kernel = value.ndim > 1 and labelled > 0
             self.values.append(value)
@@ -61,6 +61,7 @@ class HostStore:
             for variable in keras_internals.optimizer_variables(optimizer)
         ]
         slots = keras_internals.optimizer_slots(optimizer)
+        fresh = keras_internals.slot_initial_values(optimizer)
         for name, variables in slots.items():
             for owner, variable in zip(owners, variables):
                 if owner is None or variable is None or not variable.shape:
@@ -69,7 +70,7 @@ class HostStore:
                     initial = self.values[owner].copy()
                 else:
                     initial = np.full_like(
-                        self.values[owner], _initial_value(variables)
+                        self.values[owner], fresh.get(name, 0.0)
                     )
                 self.slots[name, owner] = initial
                 self._slot_variables[name, owner] = variable
@@ -90,9 +91,9 @@ class HostStore:
         """Copies a weight and its slots from the device to the host."""
         where = np.ix_(*entries)
         variable = self._map.weights[index].variable
-        self.values[index][where] = np.array(variable)
+        self.values[index][where] = variable.numpy()
         for name, slot in self.slot_variables(index):
-            self.slots[name, index][where] = np.array(slot)
+            self.slots[name, index][where] = slot.numpy()
 
     def active(self, index, entries):
         """Values that a weight and its slots have on the device.
@@ -176,15 +177,6 @@ class HostStore:
             key = f"slot.{name}.{index}"
             if key in arrays:
                 value[...] = arrays[key]
-
-
-def _initial_value(slots):
-    """The value that fresh optimizer state of one kind starts with."""
-    for slot in slots:
-        values = np.array(slot) if slot is not None else np.zeros(0)
-        if values.size and np.all(values == values.flat[0]):
-            return values.flat[0]
-    return 0
 
 
 def _draw(initializer, shape, dtype, random):

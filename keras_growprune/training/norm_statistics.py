@@ -4,7 +4,13 @@ import contextlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
+
+from keras_growprune import keras_internals
+
+_KEPT_EXAMPLES = 256
+_KEPT_BYTES = 32 * 2**20
 
 
 class NormStatistics:
@@ -17,12 +23,17 @@ class NormStatistics:
     all steps since; a larger one weighs recent steps more, since the weights
     move while the average is taken.
 
+    At a large learning rate even the average of the last few steps belongs to
+    another network. So while the structure changes, the latest examples are
+    kept, and `refresh` measures the statistics of the present network on them
+    before it is validated.
+
     Args:
         layers: The layers of the network.
         lag: Float, see above.
     """
 
-    def __init__(self, layers, lag=3.0):
+    def __init__(self, layers, lag=8.0):
         self._norms = [
             layer
             for layer in layers
@@ -32,6 +43,10 @@ class NormStatistics:
         self._steps = keras.Variable(
             0.0, trainable=False, dtype="float32", name="steps_since_restart"
         )
+        self._kept = None
+        self._keeps = keras.Variable(
+            False, trainable=False, dtype="bool", name="keeps_examples"
+        )
 
     def restart(self):
         """Forgets what was averaged so far."""
@@ -39,6 +54,68 @@ class NormStatistics:
 
     def count_step(self):
         self._steps.assign_add(1.0)
+
+    def keep(self, x):
+        """Keeps the latest examples, at most 256 and 32 MiB (while tracing).
+
+        Args:
+            x: Inputs of a training step, a tensor or a structure of tensors.
+        """
+        tensors = keras.tree.flatten(x)
+        dense = all(isinstance(tensor, tf.Tensor) for tensor in tensors)
+        if not self._norms or not dense:
+            return
+        if self._kept is None:
+            self._kept = [_empty_buffer(tensor) for tensor in tensors]
+            self._structure = keras.tree.map_structure(lambda _: None, x)
+        examples = sum(
+            int(np.prod([size or 1 for size in tensor.shape[1:]]))
+            * tensor.dtype.size
+            for tensor in tensors
+        )
+        count = max(1, min(_KEPT_EXAMPLES, _KEPT_BYTES // examples))
+
+        def keep():
+            for buffer, tensor in zip(self._kept, tensors):
+                buffer.assign(tf.concat([buffer, tensor], axis=0)[-count:])
+            return True
+
+        # Switched off by a variable once the structure is settled: that
+        # needs no new trace.
+        tf.cond(self._keeps, keep, lambda: False)
+
+    def start_epoch(self, keeps):
+        """Forgets what was kept, and says whether steps keep examples."""
+        self._keeps.assign(keeps)
+        for buffer in self._kept or []:
+            buffer.assign(tf.zeros([0, *buffer.shape[1:]], buffer.dtype))
+
+    def refresh(self, model):
+        """Measures the statistics of the present network on what was kept.
+
+        Args:
+            model: The functional model that has the norms.
+        """
+        if self._kept is None or not int(tf.shape(self._kept[0])[0]):
+            return
+        inputs = keras.tree.pack_sequence_as(
+            self._structure, [tf.convert_to_tensor(b) for b in self._kept]
+        )
+        with self._set_momentum(0.0):
+            keras_internals.call_training_only(
+                model, inputs, keras.layers.BatchNormalization
+            )
+
+    @contextlib.contextmanager
+    def _set_momentum(self, value):
+        before = [layer.momentum for layer in self._norms]
+        for layer in self._norms:
+            layer.momentum = value
+        try:
+            yield
+        finally:
+            for layer, momentum in zip(self._norms, before):
+                layer.momentum = momentum
 
     @contextlib.contextmanager
     def momentum(self, lag=None):
@@ -59,12 +136,18 @@ class NormStatistics:
             for layer, momentum in zip(self._norms, before):
                 layer.momentum = momentum
 
-    @property
-    def norms(self):
-        return list(self._norms)
-
     def to_arrays(self):
-        return {"norm_steps": np.array(self._steps)}
+        return {"norm_steps": self._steps.numpy()}
 
     def from_arrays(self, arrays):
         self._steps.assign(float(np.array(arrays["norm_steps"])))
+
+
+def _empty_buffer(tensor):
+    known = [0, *(size or 0 for size in tensor.shape[1:])]
+    with tf.init_scope():
+        return tf.Variable(
+            tf.zeros(known, tensor.dtype),
+            trainable=False,
+            shape=tf.TensorShape([None, *tensor.shape[1:]]),
+        )

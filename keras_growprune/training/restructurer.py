@@ -78,7 +78,7 @@ class Restructurer:
                 the network.
         """
         for weight in self._map.weights:
-            value = np.array(weight.variable)
+            value = weight.variable.numpy()
             for point, factors in folds:
                 is_theirs = weight.layer is point.layer and value.size
                 if is_theirs and weight.attribute in point.weights():

@@ -164,12 +164,12 @@ class SaliencyMeter:
             A dict: `units` and `gates` (saliencies, NaN where not measured),
             `steps` and `examples` (all that were trained on).
         """
-        steps, examples, measured = (float(x) for x in np.array(self._counts))
+        steps, examples, measured = (float(x) for x in self._counts.numpy())
         result = {"steps": steps, "examples": examples}
         result["units"] = np.full(self._map.unit_count, np.nan)
         result["gates"] = np.full(len(self._map.gates), np.nan)
         if self._sums is not None and measured:
-            total, squares = np.array(self._sums, dtype="float64")
+            total, squares = self._sums.numpy().astype("float64")
             values = saliency(total, squares, measured, examples / steps)
             result["units"][self._units] = values[: len(self._units)]
             result["gates"][self._gates] = values[len(self._units) :]
@@ -177,9 +177,9 @@ class SaliencyMeter:
 
     def to_arrays(self):
         """Returns the sums of an unfinished epoch as NumPy arrays."""
-        arrays = {"meter.counts": np.array(self._counts)}
+        arrays = {"meter.counts": self._counts.numpy()}
         if self._sums is not None:
-            arrays["meter.sums"] = np.array(self._sums)
+            arrays["meter.sums"] = self._sums.numpy()
         return arrays
 
     def from_arrays(self, arrays):

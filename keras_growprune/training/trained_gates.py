@@ -19,12 +19,15 @@ class TrainedGates:
 
     Attributes:
         unit_gate, layer_gate: `StructureGate`s, or None.
-        penalty: Scalar variable, the paper's lambda.
+        penalties: Variable of shape `(2,)`, the paper's lambda for units and
+            for gated layers.
     """
 
     def __init__(self, rule, units, layers):
         self._rule = rule
-        self.penalty = keras.Variable(0.0, trainable=False, name="penalty")
+        self.penalties = keras.Variable(
+            np.zeros(2, "float32"), trainable=False, name="penalties"
+        )
         self.unit_gate = self._make("unit_gate", units)
         self.layer_gate = self._make("layer_gate", layers)
 
@@ -62,7 +65,7 @@ class TrainedGates:
         if state.settled:
             return
         for gate, logits, _ in self._with_state():
-            setattr(state, logits, np.array(gate.logits, dtype=float))
+            setattr(state, logits, gate.logits.numpy().astype(float))
 
     def prepare_epoch(self, state, cost, budget):
         """Sets ages, temperature and penalty of the epoch that begins.
@@ -77,6 +80,9 @@ class TrainedGates:
         for gate, _, ages in self._with_state():
             gate.ages.assign(getattr(state, ages))
             gate.epochs = max(state.epochs, 1)
-        settled = state.settled
-        state.price = 0.0 if settled else self._rule.penalty(cost, budget)
-        self.penalty.assign(state.price)
+        penalties = [0.0, 0.0]
+        if not state.settled:
+            penalties[0] = self._rule.penalty(cost, budget)
+            penalties[1] = self._rule.gate_penalty(cost, budget)
+        state.price = float(penalties[0])
+        self.penalties.assign(penalties)

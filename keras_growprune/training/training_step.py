@@ -41,10 +41,13 @@ def training_step(model, growth, data):
         keras_internals.track_loss(model, loss, batch_size)
         if growth.plan.gates_are_soft:
             replicas = model.distribute_strategy.num_replicas_in_sync
-            penalty = growth.gates.penalty * growth.plan.expected_cost()
+            lambdas = tf.convert_to_tensor(growth.gates.penalties)
+            penalty = growth.plan.penalty(lambdas)
             loss = loss + tf.cast(penalty / replicas, loss.dtype)
         loss = model.optimizer.scale_loss(loss)
     growth.norms.count_step()
+    if growth.can_keep_examples():
+        growth.norms.keep(x)
     variables = _variables_in_network(model, growth)
     gradients = tape.gradient(loss, [*variables, *factors])
     pairs = list(zip(gradients, variables))

@@ -58,15 +58,24 @@ def test_weights_biases_and_norms_all_count():
     assert cost([2], []) == 27 * 2 + 2 + 4 * 2 + 2 * 2 + 2
 
 
-def test_a_layer_that_cannot_change_counts_in_full():
+def test_an_unknown_layer_counts_in_full():
     inputs = keras.Input((4, 4, 4))
     x = layers.GroupNormalization(2)(inputs)
-    x = layers.Conv2D(4, 1, groups=2, use_bias=False)(x)
     x = kgp.GrowableConv2D(3, 1, use_bias=False)(x)
     x = layers.Conv2D(2, 1, use_bias=False)(x)
     cost = parameters_of(inputs, x)
-    assert cost.full == 8 + 2 * 4 + 4 * 3 + 3 * 2
-    assert cost([1], []) == 8 + 2 * 4 + 4 + 2
+    assert cost.full == 8 + 4 * 3 + 3 * 2
+    assert cost([1], []) == 8 + 4 + 2
+
+
+def test_a_grouped_convolution_counts_its_own_kernel():
+    inputs = keras.Input((4, 4, 4))
+    x = layers.Conv2D(4, 1, groups=2, use_bias=False)(inputs)
+    x = kgp.GrowableConv2D(3, 1, use_bias=False)(x)
+    x = layers.Conv2D(2, 1, use_bias=False)(x)
+    cost = parameters_of(inputs, x)
+    assert cost.full == 2 * 4 + 4 * 3 + 3 * 2
+    assert cost([1], []) == 2 * 4 + 4 + 2
 
 
 def test_random_structures_cost_what_keras_counts():

@@ -49,9 +49,9 @@ def test_observing_averages_by_halves():
 
 def test_only_what_is_in_the_network_grows_older():
     state = GrowthState([1, 0], [1, 0], seed=1)
-    state.end_epoch()
+    state.end_epoch(state.units, state.gates)
     state.units = np.array([True, True])
-    state.end_epoch()
+    state.end_epoch(state.units, state.gates)
     assert state.ages.tolist() == [2, 1]
     assert state.gate_ages.tolist() == [2, 0]
     assert state.epoch == 2
@@ -69,7 +69,7 @@ def test_arrays_give_back_exactly_the_same_state(seed, units, gates):
     state.price = float(random.normal()) / 3
     state.epochs = int(random.integers(1, 99))
     state.settled = bool(random.random() < 0.5)
-    state.end_epoch()
+    state.end_epoch(state.units, state.gates)
     state.random.random(seed % 7)
     arrays = state.to_arrays()
     assert all(isinstance(value, np.ndarray) for value in arrays.values())

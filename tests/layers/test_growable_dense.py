@@ -17,7 +17,7 @@ def twins(kwargs, shape=(5,)):
     models = []
     for layer_class in (GrowableDense, keras.layers.Dense):
         inputs = keras.Input(shape)
-        x = layer_class(6, name="dense", **kwargs)(inputs)
+        x = layer_class(6, name="grown", **kwargs)(inputs)
         models.append(keras.Model(inputs, keras.layers.Dense(2)(x)))
     models[0].set_weights(models[1].get_weights())
     return models
@@ -95,7 +95,7 @@ def test_saved_model_loads_with_equal_outputs(tmp_path):
     ours, _ = twins({"activation": "relu"})
     ours.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    assert type(again.get_layer("dense")) is GrowableDense
+    assert type(again.get_layer("grown")) is GrowableDense
     np.testing.assert_array_equal(again(vectors()), ours(vectors()))
 
 

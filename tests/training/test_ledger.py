@@ -1,0 +1,127 @@
+"""The books of a run, against sums made by hand."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_growprune as kgp
+from keras_growprune.training import Ledger
+from tests.networks import compile_model
+from tests.networks import conv_chain
+from tests.networks import examples
+from tests.networks import fit
+from tests.networks import grow
+
+
+def conv_chain_flops(first, second, image=36):
+    """3 x 3 convolutions of a 6 x 6 image with two channels, and a head."""
+    return image * 9 * (2 * first + first * second) + 3 * second
+
+
+def test_an_epoch_is_three_forward_passes_per_example():
+    ledger = Ledger(full_flops=1000)
+    ledger.add(examples=50, flops=0.25, seconds=2.0)
+    ledger.add(examples=10, flops=0.5, seconds=3.0)
+    first, second = ledger.epochs
+    assert first["training_flops"] == 3 * 1000 * 50 * 0.25 == 37_500
+    assert first["full_training_flops"] == 150_000
+    assert second["training_flops"] == 15_000
+    assert ledger.total("training_flops") == 52_500
+    assert ledger.total("seconds") == 5.0
+    assert ledger.relative_training_flops() == 52_500 / 180_000
+
+
+def test_an_empty_ledger_has_no_ratio():
+    assert np.isnan(Ledger(full_flops=1000).relative_training_flops())
+
+
+def test_is_the_same_after_arrays():
+    ledger, other = Ledger(1000), Ledger(1000)
+    ledger.add(examples=50, flops=0.25, units=[1, 2], gates=[True])
+    other.from_arrays(ledger.to_arrays())
+    assert other.epochs == ledger.epochs
+    other.from_arrays(Ledger(1000).to_arrays())
+    assert other.epochs == []
+
+
+def test_a_run_is_booked_epoch_by_epoch():
+    model = compile_model(grow(conv_chain((4, 6))))
+    history = fit(model, epochs=4, count=40)
+    full = conv_chain_flops(4, 6)
+    assert [record["epoch"] for record in model.ledger.epochs] == [0, 1, 2, 3]
+    spent = 0.0
+    for record, share in zip(model.ledger.epochs, history["flops"], strict=True):
+        flops = conv_chain_flops(*record["units"])
+        spent += 3 * 40 * flops
+        assert record["examples"] == 40
+        assert record["flops"] == share == pytest.approx(flops / full)
+        assert record["cost"] == share
+        assert record["training_flops"] == pytest.approx(3 * 40 * flops)
+        assert record["full_training_flops"] == 3 * 40 * full
+        first, second = record["units"]
+        params = 18 * first + 9 * first * second + 4 * (first + second)
+        params += 3 * second + 3
+        everything = 18 * 4 + 9 * 24 + 40 + 21
+        assert record["params"] == pytest.approx(params / everything)
+    assert model.ledger.total("training_flops") == pytest.approx(spent)
+    ratio = spent / (4 * 3 * 40 * full)
+    assert model.ledger.relative_training_flops() == pytest.approx(ratio)
+    assert model.ledger.epochs[-1]["units"] == list(model.widths.values())
+    json.dumps(model.ledger.epochs)  # plain Python, to be saved
+
+
+def test_seconds_are_those_of_training_and_tracing_is_booked_apart():
+    model = compile_model(grow(conv_chain((4, 6))), metrics=["accuracy"])
+
+    class Slow(keras.callbacks.Callback):
+        def on_test_batch_end(self, batch, logs=None):
+            import time
+
+            time.sleep(0.5)
+
+    fit(model, epochs=4, validation_data=examples(model), callbacks=[Slow()])
+    records = model.ledger.epochs
+    changed = [
+        one["units"] != other["units"]
+        for one, other in zip([{"units": None}, *records], records)
+    ]
+    assert changed == [True, True, True, False]
+    for record, retraced in zip(records, changed):
+        assert 0 < record["retrace_seconds"] + 1e-9
+        assert record["retrace_seconds"] <= record["seconds"]
+        assert record["restructure_seconds"] >= 0
+        if not retraced:
+            assert record["retrace_seconds"] < 0.2
+            assert record["seconds"] < 0.5  # validation slept for longer
+    assert sum(r["retrace_seconds"] > 0.1 for r in records) == 3
+
+
+def test_the_summary_tells_widths_totals_and_what_was_spent():
+    model = compile_model(grow(conv_chain((4, 6))))
+    fit(model, epochs=2, count=40)
+    lines = []
+    model.structure_summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    for group, width in zip(model.groups, model.widths.values()):
+        row = next(x for x in text.splitlines() if x.startswith(group.name))
+        assert row.split()[1] == str(width)
+        assert row.split()[3] == str(group.size)
+    flops = conv_chain_flops(*model.widths.values())
+    assert f"flops: {flops:,} of {conv_chain_flops(4, 6):,}" in text
+    assert "settled, budget Budget(flops=0.5)" in text
+    assert "training so far: 2 epochs" in text
+
+
+def test_without_countable_flops_everything_else_is_booked():
+    inputs = keras.Input((None, None, 2))
+    x = kgp.layers.GrowableConv2D(4, 3)(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    outputs = keras.layers.Dense(3)(x)
+    model = compile_model(grow((inputs, outputs), kgp.Budget(params=0.5)))
+    x, y = np.zeros((32, 6, 6, 2), "float32"), np.zeros(32, int)
+    history = model.fit(x, y, epochs=2, verbose=0).history
+    assert "flops" not in history
+    assert history["params"] == [r["params"] for r in model.ledger.epochs]
+    assert np.isnan(model.ledger.epochs[0]["training_flops"])
