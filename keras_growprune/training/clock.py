@@ -7,7 +7,7 @@ class Clock:
     """Times one epoch: restructuring, retracing, training steps."""
 
     def __init__(self):
-        self._started = None
+        self._started = self._stopped = self._first_call_ended = None
         self._steps = 0.0
         self._restructure = 0.0
         self._first_call = None
@@ -22,7 +22,8 @@ class Clock:
         """Calls a training function for the first time, which traces it."""
         started = time.perf_counter()
         result = function(iterator)
-        self._first_call = time.perf_counter() - started
+        self._first_call_ended = time.perf_counter()
+        self._first_call = self._first_call_ended - started
         return result
 
     def stop(self):
@@ -33,7 +34,8 @@ class Clock:
         """
         if self._started is None:
             return False
-        self._steps = time.perf_counter() - self._started
+        self._stopped = time.perf_counter()
+        self._steps = self._stopped - self._started
         self._started = None
         return True
 
@@ -45,8 +47,8 @@ class Clock:
         """
         retrace = 0.0
         if self._first_call is not None and calls > 1:
-            one_call = (self._steps - self._first_call) / (calls - 1)
-            retrace = max(self._first_call - one_call, 0.0)
+            others = self._stopped - self._first_call_ended
+            retrace = max(self._first_call - others / (calls - 1), 0.0)
         return {
             "seconds": self._steps,
             "restructure_seconds": self._restructure,

@@ -159,6 +159,9 @@ class GrowthController:
                 f"growth_epochs={growth_epochs!r}"
             )
         self.attach_optimizer(build=True)
+        if self.can_keep_examples():
+            inputs, _ = keras_internals.graph_structure(self.model)
+            self.norms.prepare_to_keep(inputs)
         if not self.state.settled:
             here = self.state.epoch + max(epochs - initial_epoch, 0)
             self.state.epochs = growth_epochs or here

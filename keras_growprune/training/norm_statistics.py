@@ -55,28 +55,37 @@ class NormStatistics:
     def count_step(self):
         self._steps.assign_add(1.0)
 
+    def prepare_to_keep(self, inputs):
+        """Makes the memory for `keep`, before anything is traced.
+
+        Args:
+            inputs: Input tensors of the model, as they were given.
+        """
+        if not self._norms or self._kept is not None:
+            return
+        self._inputs = inputs
+        self._kept = [_empty_buffer(x) for x in keras.tree.flatten(inputs)]
+
     def keep(self, x):
         """Keeps the latest examples, at most 256 and 32 MiB (while tracing).
 
         Args:
             x: Inputs of a training step, a tensor or a structure of tensors.
+                Where they do not look like the model's, nothing is kept.
         """
         tensors = keras.tree.flatten(x)
-        dense = all(isinstance(tensor, tf.Tensor) for tensor in tensors)
-        if not self._norms or not dense:
+        if not self._can_keep(x, tensors):
             return
-        if self._kept is None:
-            self._kept = [_empty_buffer(tensor) for tensor in tensors]
-            self._structure = keras.tree.map_structure(lambda _: None, x)
-        examples = sum(
-            int(np.prod([size or 1 for size in tensor.shape[1:]]))
-            * tensor.dtype.size
-            for tensor in tensors
+        example = sum(
+            int(np.prod([size or 1 for size in buffer.shape[1:]]))
+            * buffer.dtype.size
+            for buffer in self._kept
         )
-        count = max(1, min(_KEPT_EXAMPLES, _KEPT_BYTES // examples))
+        count = max(1, min(_KEPT_EXAMPLES, _KEPT_BYTES // example))
 
         def keep():
             for buffer, tensor in zip(self._kept, tensors):
+                tensor = tf.cast(tensor, buffer.dtype)
                 buffer.assign(tf.concat([buffer, tensor], axis=0)[-count:])
             return True
 
@@ -84,11 +93,22 @@ class NormStatistics:
         # needs no new trace.
         tf.cond(self._keeps, keep, lambda: False)
 
+    def _can_keep(self, x, tensors):
+        if self._kept is None or len(tensors) != len(self._kept):
+            return False
+        if isinstance(x, dict) != isinstance(self._inputs, dict):
+            return False
+        return all(
+            isinstance(tensor, tf.Tensor)
+            and buffer.shape.is_compatible_with(tensor.shape)
+            for buffer, tensor in zip(self._kept, tensors)
+        )
+
     def start_epoch(self, keeps):
         """Forgets what was kept, and says whether steps keep examples."""
         self._keeps.assign(keeps)
         for buffer in self._kept or []:
-            buffer.assign(tf.zeros([0, *buffer.shape[1:]], buffer.dtype))
+            buffer.assign(buffer[:0])
 
     def refresh(self, model):
         """Measures the statistics of the present network on what was kept.
@@ -99,17 +119,17 @@ class NormStatistics:
         if self._kept is None or not int(tf.shape(self._kept[0])[0]):
             return
         inputs = keras.tree.pack_sequence_as(
-            self._structure, [tf.convert_to_tensor(b) for b in self._kept]
+            self._inputs, [tf.convert_to_tensor(b) for b in self._kept]
         )
-        with self._set_momentum(0.0):
+        with self._set_momenta([0.0] * len(self._norms)):
             keras_internals.call_training_only(
                 model, inputs, keras.layers.BatchNormalization
             )
 
     @contextlib.contextmanager
-    def _set_momentum(self, value):
+    def _set_momenta(self, values):
         before = [layer.momentum for layer in self._norms]
-        for layer in self._norms:
+        for layer, value in zip(self._norms, values):
             layer.momentum = value
         try:
             yield
@@ -118,23 +138,21 @@ class NormStatistics:
                 layer.momentum = momentum
 
     @contextlib.contextmanager
-    def momentum(self, lag=None):
+    def momentum(self, plain_average=False):
         """While tracing a training step: the momentum that depends on steps.
 
         Args:
-            lag: Overrides the constructor's.
+            plain_average: Whether all steps since the restart weigh the same,
+                whatever the layer's own momentum.
         """
-        lag = self._lag if lag is None else lag
+        lag = 0.0 if plain_average else self._lag
         steps = ops.convert_to_tensor(self._steps)
         restarted = ops.divide(steps, ops.add(steps, 1.0 + lag))
-        before = [layer.momentum for layer in self._norms]
-        for layer in self._norms:
-            layer.momentum = ops.minimum(restarted, layer.momentum)
-        try:
+        caps = [
+            1.0 if plain_average else layer.momentum for layer in self._norms
+        ]
+        with self._set_momenta([ops.minimum(restarted, cap) for cap in caps]):
             yield
-        finally:
-            for layer, momentum in zip(self._norms, before):
-                layer.momentum = momentum
 
     def to_arrays(self):
         return {"norm_steps": self._steps.numpy()}
@@ -144,10 +162,11 @@ class NormStatistics:
 
 
 def _empty_buffer(tensor):
-    known = [0, *(size or 0 for size in tensor.shape[1:])]
-    with tf.init_scope():
-        return tf.Variable(
-            tf.zeros(known, tensor.dtype),
-            trainable=False,
-            shape=tf.TensorShape([None, *tensor.shape[1:]]),
-        )
+    """A variable for examples of a symbolic input tensor."""
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    sizes = tuple(tensor.shape[1:])
+    return tf.Variable(
+        tf.zeros([0, *(size or 0 for size in sizes)], dtype),
+        trainable=False,
+        shape=tf.TensorShape([None, *sizes]),
+    )

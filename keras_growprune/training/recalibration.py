@@ -27,7 +27,7 @@ def recalibrate(model, norms, x, batch_size=None, steps=None):
 
     @tf.function
     def step(inputs):
-        with norms.momentum(lag=0.0):
+        with norms.momentum(plain_average=True):
             keras_internals.call_training_only(
                 model, inputs, keras.layers.BatchNormalization
             )
