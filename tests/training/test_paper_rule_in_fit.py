@@ -192,7 +192,7 @@ def test_swapped_units_of_equal_widths_use_their_own_logits():
 
 def test_structures_are_sampled_and_the_run_lands_on_the_budget():
     schedule = kgp.GrowthSchedule(0.25, 0.8, 0.2, 0.75)
-    model = grow(residual(8, blocks=2), rule="paper", schedule=schedule)
+    model = grow(dense((8, 6)), rule="paper", schedule=schedule)
     compile_model(model, "adam")
     seen = []
 

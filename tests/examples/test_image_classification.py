@@ -1,0 +1,47 @@
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "examples"
+SCRIPT /= "image_classification.py"
+
+
+def run(tmp_path, *flags):
+    command = [sys.executable, str(SCRIPT), f"--output={tmp_path}", *flags]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_main_job_prints_the_table_and_writes_what_it_trained(tmp_path):
+    output = run(tmp_path, "--epochs=3", "--width=0.5", "--budget=0.4")
+    rows = re.findall(
+        r"^(full|uniformly narrow|grown) .*?([\d.]+)%.*?\(([\d.]+)\)",
+        output,
+        re.MULTILINE,
+    )
+    assert [row[0] for row in rows] == ["full", "uniformly narrow", "grown"]
+    assert float(rows[0][2]) == 1
+    assert all(float(row[2]) <= 0.4 for row in rows[1:])
+    assert all(float(row[1]) > 20 for row in rows)  # chance is 10
+    assert len(re.findall(r"^epoch +\d", output, re.MULTILINE)) == 3
+    assert "settled, budget Budget(flops=0.4)" in output
+    compact = keras.models.load_model(tmp_path / "compact.keras")
+    assert np.isfinite(compact.predict(np.zeros((1, 8, 8, 1)), verbose=0)).all()
+    assert (tmp_path / "saved_model" / "saved_model.pb").exists()
+
+
+def test_main_job_runs_under_the_papers_rule_and_a_parameter_budget(tmp_path):
+    output = run(
+        tmp_path,
+        "--epochs=3",
+        "--width=0.25",
+        "--rule=paper",
+        "--measure=params",
+        "--learning_rate=0.02",
+    )
+    assert "settled, budget Budget(params=0.5)" in output
