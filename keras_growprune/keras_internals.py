@@ -341,6 +341,15 @@ def prepend_callback(callbacks, callback):
 def models_that_share(layers, model):
     """Other living models that have one of the layers."""
     ours = {id(layer) for layer in layers}
+    found = _models_that_share(ours, model)
+    if found:  # some may be garbage that is only not collected yet
+        found = None
+        gc.collect()
+        found = _models_that_share(ours, model)
+    return found
+
+
+def _models_that_share(ours, model):
     found = []
     for candidate in gc.get_objects():
         # By type: `isinstance` would wake up lazily imported modules.

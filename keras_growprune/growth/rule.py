@@ -8,6 +8,9 @@ from keras_growprune.growth.schedule import GrowthSchedule
 class Rule(abc.ABC):
     """Decides once an epoch which units and layers are in the network.
 
+    To save a model with a rule of your own, register the rule's class with
+    `keras.saving.register_keras_serializable` and override `get_config`.
+
     Attributes:
         name: What `GrowPruneModel(rule=...)` calls it.
         trains_logits: Whether logits are trained by gradients of the loss, so
@@ -24,6 +27,11 @@ class Rule(abc.ABC):
     def get_config(self):
         """Returns the constructor's arguments as a dict."""
         return {}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the rule that `get_config` described."""
+        return cls(**config)
 
     # Most rules have nothing to set.
     def start(self, state, space, target):  # noqa: B027

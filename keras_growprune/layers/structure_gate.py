@@ -30,6 +30,7 @@ class StructureGate(keras.layers.Layer):
     Attributes:
         logits: Trainable weight of shape `(units,)`.
         ages: Weight of shape `(units,)` that is not trained.
+        run_length: Scalar weight that is not trained, at first `epochs`.
 
     Call arguments:
         inputs: Tensor with `units` channels along `axis`.
@@ -100,10 +101,18 @@ class StructureGate(keras.layers.Layer):
             dtype="float32",
             trainable=False,
         )
+        # A weight, so that a traced function sees when it changes.
+        self.run_length = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(self.epochs),
+            name="run_length",
+            dtype="float32",
+            trainable=False,
+        )
 
     def presence(self):
         """Relaxed presence of all units, a tensor of shape `(units,)`."""
-        exponent = ops.divide(self.ages, max(self.epochs, 1))
+        exponent = ops.divide(self.ages, self.run_length)
         temperature = ops.power(float(self.final_temperature), exponent)
         return ops.sigmoid(ops.multiply(temperature, self.logits))
 

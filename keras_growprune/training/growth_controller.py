@@ -43,6 +43,7 @@ class GrowthController:
         self.schedule = schedule or rule.default_schedule()
         calls = keras_internals.graph_calls(model)
         self.map = trace_channels(calls, model.outputs)
+        validation.check_not_grown_elsewhere(model, self.map)
         validation.check_network(model, self.map, width_multiple)
         self.cost = budget.cost(self.map)
         self.limit = budget.limit(self.cost)

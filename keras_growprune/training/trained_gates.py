@@ -79,7 +79,7 @@ class TrainedGates:
             return
         for gate, _, ages in self._with_state():
             gate.ages.assign(getattr(state, ages))
-            gate.epochs = max(state.epochs, 1)
+            gate.run_length.assign(max(state.epochs, 1))
         penalties = [0.0, 0.0]
         if not state.settled:
             penalties[0] = self._rule.penalty(cost, budget)

@@ -11,6 +11,8 @@ from keras_growprune.growth import GrowthSchedule
 from keras_growprune.growth import PaperRule
 from keras_growprune.growth import Rule
 from keras_growprune.growth import SaliencyRule
+from keras_growprune.structure import axes_of
+from keras_growprune.structure import is_growable
 
 RULES = {rule.name: rule for rule in (SaliencyRule, PaperRule)}
 
@@ -126,6 +128,25 @@ def check_network(model, channel_map, width_multiple):
                 "StructureGate. Leave it out."
             )
     check_not_shared(model, channel_map)
+
+
+def check_not_grown_elsewhere(model, channel_map):
+    """Refuses layers that another growing model has resized, or will."""
+    resized = [
+        layer.name
+        for layer in channel_map.layers
+        if is_growable(layer)
+        and getattr(layer, axes_of(layer).width_attribute) != layer.full_width
+    ]
+    others = keras_internals.models_that_share(channel_map.layers, model)
+    growing = [other.name for other in others if hasattr(other, "_growth")]
+    if resized or growing:
+        raise ValueError(
+            "A growable layer can belong to one `GrowPruneModel` only. "
+            f"Received: layers that another one has resized ({resized}), or "
+            f"other models that grow the same layers ({growing}). Build this "
+            "model from layers of its own."
+        )
 
 
 def check_not_shared(model, channel_map):
