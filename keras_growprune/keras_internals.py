@@ -109,7 +109,8 @@ class LazyFunctional(keras.Model):
         self, inputs, operation_fn=lambda op: op, call_fn=None
     ):
         plan = getattr(self, "_call_plan", None)
-        if plan is None:
+        # With `call_fn`, Keras clones the graph: the whole of it.
+        if plan is None or call_fn is not None:
             return super()._run_through_graph(
                 inputs, operation_fn=operation_fn, call_fn=call_fn
             )
@@ -124,11 +125,7 @@ class LazyFunctional(keras.Model):
                 values[id(call.outputs[0])] = values[id(alias)]
                 continue
             args, kwargs = call.node.arguments.fill_in(values)
-            operation = operation_fn(call.operation)
-            if call_fn is not None:
-                outputs = call_fn(operation, *args, **kwargs)
-            else:
-                outputs = operation(*args, **kwargs)
+            outputs = operation_fn(call.operation)(*args, **kwargs)
             if after is not None:
                 outputs = after(outputs)
             for tensor, value in zip(call.outputs, keras.tree.flatten(outputs)):

@@ -1,5 +1,6 @@
 """What every test starts from: quiet, seeded, a clean Keras session."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,6 +11,12 @@ import tensorflow as tf  # noqa: E402
 
 # Tests make many small models; TensorFlow's advice on retracing is noise.
 tf.get_logger().setLevel("ERROR")
+
+
+# The library collects garbage at each restructuring; what is imported by now
+# is none, and looking at it would take most of the time of the tests.
+gc.collect()
+gc.freeze()
 
 
 @pytest.fixture(autouse=True)
