@@ -105,12 +105,30 @@ class LazyFunctional(keras.Model):
     is a function on the output, or None.
     """
 
+    _follows_plan = False
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        with self.following_plan():
+            return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def compute_output_spec(self, inputs, training=None, mask=None):
+        with self.following_plan():
+            return super().compute_output_spec(inputs, training, mask)
+
+    @contextlib.contextmanager
+    def following_plan(self):
+        """Inside, the graph runs as `_call_plan` says, if there is one."""
+        before = self._follows_plan
+        self._follows_plan = getattr(self, "_call_plan", None) is not None
+        try:
+            yield
+        finally:
+            self._follows_plan = before
+
     def _run_through_graph(
         self, inputs, operation_fn=lambda op: op, call_fn=None
     ):
-        plan = getattr(self, "_call_plan", None)
-        # With `call_fn`, Keras clones the graph: the whole of it.
-        if plan is None or call_fn is not None:
+        if not self._follows_plan:  # Keras clones the graph: the whole of it
             return super()._run_through_graph(
                 inputs, operation_fn=operation_fn, call_fn=call_fn
             )
@@ -118,7 +136,7 @@ class LazyFunctional(keras.Model):
             id(tensor): value
             for tensor, value in zip(self.inputs, keras.tree.flatten(inputs))
         }
-        for call, alias, after in plan.steps:
+        for call, alias, after in self._call_plan.steps:
             if call.node.is_input:
                 continue
             if alias is not None:
@@ -144,9 +162,10 @@ def call_training_only(model, inputs, layer_class):
         is_training = isinstance(operation, layer_class)
         return functools.partial(operation, training=is_training)
 
-    return model._run_through_graph(
-        model._standardize_inputs(inputs), operation_fn=wrap
-    )
+    with model.following_plan():
+        return model._run_through_graph(
+            model._standardize_inputs(inputs), operation_fn=wrap
+        )
 
 
 def graph_structure(model):

@@ -1,3 +1,4 @@
+import os
 import pathlib
 import re
 import subprocess
@@ -6,13 +7,17 @@ import sys
 import keras
 import numpy as np
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "examples"
-SCRIPT /= "image_classification.py"
+ROOT = pathlib.Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "image_classification.py"
 
 
 def run(tmp_path, *flags):
     command = [sys.executable, str(SCRIPT), f"--output={tmp_path}", *flags]
-    result = subprocess.run(command, capture_output=True, text=True)
+    # The checkout comes first, as for the tests in this process.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, capture_output=True, text=True, env=environment
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout
 

@@ -163,7 +163,9 @@ def test_flops_of_inputs_without_a_size_are_refused():
 
 def test_a_structure_gate_of_the_users_own_is_refused():
     inputs = keras.Input((4,))
-    x = kgp.layers.StructureGate(name="mine")(kgp.layers.GrowableDense(8)(inputs))
+    x = kgp.layers.StructureGate(name="mine")(
+        kgp.layers.GrowableDense(8)(inputs)
+    )
     with pytest.raises(ValueError, match="layer `mine` of type"):
         grow((inputs, layers.Dense(3)(x)))
 

@@ -7,7 +7,6 @@ import pytest
 import keras_growprune as kgp
 from keras_growprune import keras_internals
 from keras_growprune.structure import Structure
-from tests.networks import FULL
 from tests.networks import assert_same_bits
 from tests.networks import compile_model
 from tests.networks import conv_chain
@@ -48,7 +47,9 @@ class Traced(kgp.GrowPruneModel):
 def count(model, measure):
     """Cost of the network as it stands, counted on the plain one."""
     small = model.compact()
-    return small.count_params() if measure == "params" else kgp.count_flops(small)
+    return (
+        small.count_params() if measure == "params" else kgp.count_flops(small)
+    )
 
 
 def wider_by_one_step(model, multiple):

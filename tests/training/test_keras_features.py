@@ -217,7 +217,10 @@ def test_evaluate_predict_summary_and_compact_work_at_any_moment():
 
 
 def test_several_inputs_and_outputs_with_names():
-    inputs = {"a": keras.Input((5,), name="a"), "b": keras.Input((5,), name="b")}
+    inputs = {
+        "a": keras.Input((5,), name="a"),
+        "b": keras.Input((5,), name="b"),
+    }
     x = layers.Add()(
         [kgp.layers.GrowableDense(6)(inputs[name]) for name in ("a", "b")]
     )

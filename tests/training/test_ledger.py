@@ -52,7 +52,9 @@ def test_a_run_is_booked_epoch_by_epoch():
     full = conv_chain_flops(4, 6)
     assert [record["epoch"] for record in model.ledger.epochs] == [0, 1, 2, 3]
     spent = 0.0
-    for record, share in zip(model.ledger.epochs, history["flops"], strict=True):
+    for record, share in zip(
+        model.ledger.epochs, history["flops"], strict=True
+    ):
         flops = conv_chain_flops(*record["units"])
         spent += 3 * 40 * flops
         assert record["examples"] == 40

@@ -72,7 +72,9 @@ def test_training_goes_on_as_in_a_plain_network_of_that_shape(name):
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
         assert np.abs(ours.numpy() - old).max() > 0
-    for ours, theirs in zip(model.optimizer.variables, twin.optimizer.variables):
+    for ours, theirs in zip(
+        model.optimizer.variables, twin.optimizer.variables
+    ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
@@ -100,10 +102,7 @@ def test_averaged_weights_are_put_in_place_after_training():
     averages = []
     after = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: averages.append(
-            [
-                v.numpy()
-                for v in model.optimizer._model_variables_moving_average
-            ]
+            [v.numpy() for v in model.optimizer._model_variables_moving_average]
         )
     )
     fit(model, epochs=3, callbacks=[after])
