@@ -367,9 +367,11 @@ def models_that_share(layers, model):
 
 def _models_that_share(ours, model):
     found = []
-    for candidate in gc.get_objects():
-        # By type: `isinstance` would wake up lazily imported modules.
-        if candidate is model or not issubclass(type(candidate), keras.Model):
+    types = _subclasses(keras.Model)
+    # By type: `isinstance` is slow, and wakes up lazily imported modules.
+    candidates = [each for each in gc.get_objects() if type(each) in types]
+    for candidate in candidates:
+        if candidate is model:
             continue
         try:
             parts = candidate._flatten_layers(include_self=False)
@@ -378,6 +380,13 @@ def _models_that_share(ours, model):
             continue
         if shares:
             found.append(candidate)
+    return found
+
+
+def _subclasses(base):
+    found = {base}
+    for each in base.__subclasses__():
+        found |= _subclasses(each)
     return found
 
 
