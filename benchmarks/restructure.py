@@ -146,9 +146,8 @@ def main(argv):
     together = statistics.median(whole) + retrace
     epoch = FLAGS.epoch_steps * seconds["full width"]
     print(f"restructuring without retracing {restructure:.3f} s")
-    print(
-        f"retracing {retrace:.2f} s, {retrace / one_step:.1f} steps of half width"
-    )
+    steps = retrace / one_step
+    print(f"retracing {retrace:.2f} s, {steps:.1f} steps of half width")
     print(
         f"both, and giving memory back: {together:.2f} s, "
         f"{together / epoch:.2%} of {FLAGS.epoch_steps} steps at full width"
