@@ -49,7 +49,8 @@ def test_a_gradient_reaches_the_logits_but_not_the_ages():
     # x * beta * p * (1 - p): 3 * 2 / 4, and 8 * 3 / 16.
     np.testing.assert_allclose(gradient, [1.5, 1.5], rtol=1e-6)
     assert [v.name for v in gate.trainable_variables] == ["logits"]
-    assert [v.name for v in gate.non_trainable_variables] == ["ages", "run_length"]
+    others = [v.name for v in gate.non_trainable_variables]
+    assert others == ["ages", "run_length"]
 
 
 def test_training_moves_the_logits():
