@@ -86,7 +86,10 @@ def time_steps(models, data, iterator):
     then counts for the next call.
     """
     for model in models.values():  # one real epoch: builds and traces
-        model.fit(data, steps_per_epoch=3, epochs=1, verbose=0)
+        # The first of many, so that the width stays as it was set.
+        grows = isinstance(model, kgp.GrowPruneModel)
+        more = {"growth_epochs": 1000} if grows else {}
+        model.fit(data, steps_per_epoch=3, epochs=1, verbose=0, **more)
     seconds = {name: [] for name in models}
     for _ in range(max(FLAGS.steps // BLOCK, 1)):
         for name, model in models.items():
