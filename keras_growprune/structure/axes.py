@@ -9,18 +9,10 @@ from collections.abc import Mapping
 
 import keras
 
+from keras_growprune.structure.propagation import KINDS
+
 IN = "in"
 OUT = "out"
-_KINDS = (
-    "mix",
-    "norm",
-    "depthwise",
-    "follow",
-    "pool",
-    "flatten",
-    "unite",
-    "gate",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +110,7 @@ def register_axes(
                 f"Each axis of weight `{name}` must be labelled 'in', 'out' "
                 f"or None. Received: {name}={labels}"
             )
-    if channels not in (*_KINDS, None):
+    if channels not in (*KINDS, None):
         raise ValueError(
             "Argument `channels` must be 'mix', 'follow' or None. Received: "
             f"channels={channels!r}"

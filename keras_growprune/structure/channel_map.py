@@ -65,9 +65,6 @@ class WeightAxes:
     units: tuple
     full_shape: tuple
 
-    def out_axis(self):
-        return self.labels.index("out") if "out" in self.labels else None
-
 
 @dataclasses.dataclass(frozen=True)
 class TensorChannels:

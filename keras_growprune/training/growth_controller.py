@@ -159,7 +159,7 @@ class GrowthController:
                 "length of the whole run in epochs. Received: "
                 f"growth_epochs={growth_epochs!r}"
             )
-        self.attach_optimizer(build=True)
+        self.attach_optimizer()
         if self.can_keep_examples():
             inputs, _ = keras_internals.graph_structure(self.model)
             self.norms.prepare_to_keep(inputs)
@@ -167,14 +167,10 @@ class GrowthController:
             here = self.state.epoch + max(epochs - initial_epoch, 0)
             self.state.epochs = growth_epochs or here
 
-    def attach_optimizer(self, build=False):
-        """Starts to carry the compiled optimizer's state along."""
+    def attach_optimizer(self):
+        """Starts to carry the state of a compiled, built optimizer along."""
         optimizer = self.model.optimizer if self.model.compiled else None
-        if optimizer is None:
-            return
-        if build and not optimizer.built:
-            optimizer.build(self.model.optimizer_variables())
-        if optimizer.built:
+        if optimizer is not None and optimizer.built:
             self.store.attach(optimizer)
 
     def begin_epoch(self):

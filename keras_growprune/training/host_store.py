@@ -108,6 +108,12 @@ class HostStore:
         }
         return self.values[index][where], slots
 
+    def has_newcomers(self, index, entries):
+        """Whether a weight has active units that were never drawn."""
+        drawn = self.drawn[index]
+        axis = self._drawn_axis(self._map.weights[index])
+        return drawn is not None and not drawn[entries[axis]].all()
+
     def draw_newcomers(self, index, entries, random):
         """Draws initial weights of units that were never in the network.
 
@@ -123,9 +129,9 @@ class HostStore:
         axis = self._drawn_axis(weight)
         if drawn is None or 0 in [len(each) for each in entries]:
             return
-        new = ~drawn[entries[axis]]
-        if not new.any():
+        if not self.has_newcomers(index, entries):
             return
+        new = ~drawn[entries[axis]]
         if not drawn.any():
             if self.values[index].shape == tuple(len(each) for each in entries):
                 drawn[:] = True  # starts at full width: the weights it has

@@ -45,11 +45,13 @@ class Restructurer:
             Whether any shape, or the graph, changed: traced functions are
             stale then.
         """
-        entries, changed, present = self._compare(structure, random)
+        before = self._map.present_layers(self.structure.gates)
+        present = self._map.present_layers(structure.gates)
+        old = self._entries(self.structure, before)
+        entries = self._entries(structure, present)
+        changed = self._changed(old, entries, draws=random is not None)
         if not changed and structure == self.structure:
             return False
-        before = self._map.present_layers(self.structure.gates)
-        old = self._entries(self.structure, before)
         for index in changed:
             self._store.read(index, old[index])
         for gate in new_gates:
@@ -85,31 +87,20 @@ class Restructurer:
                     value = value * factors.astype(value.dtype)
                     weight.variable.assign(value)
 
-    def entries(self):
-        """Active entries of each weight under the present structure."""
-        present = self._map.present_layers(self.structure.gates)
-        return self._entries(self.structure, present)
-
     def _entries(self, structure, present):
         return [
             self._map.indices(weight, structure, present)
             for weight in self._map.weights
         ]
 
-    def _compare(self, structure, random):
-        present = self._map.present_layers(structure.gates)
-        old, new = self.entries(), self._entries(structure, present)
-        changed = []
-        for index, (a, b) in enumerate(zip(old, new)):
-            same = all(np.array_equal(x, y) for x, y in zip(a, b))
-            drawn = self._store.drawn[index]
-            fresh = False
-            if random is not None and drawn is not None and same:
-                axis = self._store._drawn_axis(self._map.weights[index])
-                fresh = not drawn[b[axis]].all()
-            if not same or fresh:
-                changed.append(index)
-        return new, changed, present
+    def _changed(self, old, new, draws):
+        """Indices of weights that get other entries, or newly drawn ones."""
+        return [
+            index
+            for index, (before, after) in enumerate(zip(old, new))
+            if not all(map(np.array_equal, before, after))
+            or (draws and self._store.has_newcomers(index, after))
+        ]
 
     def _silence(self, point):
         names = point.weights()

@@ -1,7 +1,5 @@
 """Refuses what cannot work, before anything is touched."""
 
-import numbers
-
 import keras
 import numpy as np
 
@@ -11,6 +9,7 @@ from keras_growprune.growth import GrowthSchedule
 from keras_growprune.growth import PaperRule
 from keras_growprune.growth import Rule
 from keras_growprune.growth import SaliencyRule
+from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import is_growable
 
@@ -48,8 +47,7 @@ def check_arguments(inputs, outputs, budget, schedule, width_multiple):
             "Argument `schedule` must be a `GrowthSchedule` or None. "
             f"Received: schedule={schedule!r}"
         )
-    is_integer = isinstance(width_multiple, numbers.Integral)
-    if isinstance(width_multiple, bool) or not is_integer or width_multiple < 1:
+    if not is_count(width_multiple):
         raise ValueError(
             "Argument `width_multiple` must be a positive integer. Received: "
             f"width_multiple={width_multiple!r}"

@@ -15,6 +15,8 @@ ARRAYS = (
     "gate_logits",
     "ages",
     "gate_ages",
+    "scales",
+    "gate_scales",
 )
 NAN = float("nan")
 
@@ -65,6 +67,8 @@ def test_arrays_give_back_exactly_the_same_state(seed, units, gates):
     state.observe(random.normal(size=units), random.normal(size=gates))
     state.saliency[: units // 2] = NAN
     state.logits = random.normal(size=units)
+    state.scales = random.normal(size=units)
+    state.gate_scales = random.normal(size=gates)
     state.gate_logits = random.normal(size=gates)
     state.price = float(random.normal()) / 3
     state.epochs = int(random.integers(1, 99))
