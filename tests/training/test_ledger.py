@@ -1,6 +1,7 @@
 """The books of a run, against sums made by hand."""
 
 import json
+import time
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import keras_growprune as kgp
 from keras_growprune.training import Ledger
+from keras_growprune.training import clock as clock_module
 from tests.networks import compile_model
 from tests.networks import conv_chain
 from tests.networks import examples
@@ -74,30 +76,87 @@ def test_a_run_is_booked_epoch_by_epoch():
     json.dumps(model.ledger.epochs)  # plain Python, to be saved
 
 
-def test_seconds_are_those_of_training_and_tracing_is_booked_apart():
+class FakeTime:
+    """Stands for the module `time`: only what a test does takes time."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def perf_counter(self):
+        return self.now
+
+
+def test_tracing_is_what_the_first_call_took_beyond_the_others(monkeypatch):
+    fake = FakeTime()
+    monkeypatch.setattr(clock_module, "time", fake)
+    clock = clock_module.Clock()
+    clock.start(restructure_seconds=0.25)
+    fake.now += 1.0  # the iterator is made
+
+    def function(iterator):
+        fake.now += 3.0
+        return iterator
+
+    assert clock.time_first_call(function, "batch") == "batch"
+    fake.now += 2.0  # four more calls
+    assert clock.stop()
+    fake.now += 9.0  # validation
+    assert not clock.stop()
+    expected = {
+        "seconds": 6.0,
+        "restructure_seconds": 0.25,
+        "retrace_seconds": 2.5,  # 3 - 2 / 4
+    }
+    assert clock.seconds(calls=5) == expected
+    clock.start(restructure_seconds=0.0)  # an epoch that traces nothing
+    fake.now += 2.0
+    clock.stop()
+    assert clock.seconds(calls=4)["retrace_seconds"] == 0.0
+    assert clock.seconds(calls=4)["seconds"] == 2.0
+
+
+def test_seconds_leave_validation_out_and_only_traces_count_as_such(
+    monkeypatch,
+):
     model = compile_model(grow(conv_chain((4, 6))), metrics=["accuracy"])
+    traced = []
+    clock = model._growth._clock
+    original = clock.time_first_call
+
+    def count(*args):
+        traced.append(len(model.ledger.epochs))
+        return original(*args)
+
+    monkeypatch.setattr(clock, "time_first_call", count)
 
     class Slow(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.whole = []
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.started = time.perf_counter()
+
         def on_test_batch_end(self, batch, logs=None):
-            import time
+            time.sleep(0.25)
 
-            time.sleep(0.5)
+        def on_epoch_end(self, epoch, logs=None):
+            self.whole.append(time.perf_counter() - self.started)
 
-    fit(model, epochs=4, validation_data=examples(model), callbacks=[Slow()])
+    slow = Slow()
+    fit(model, epochs=4, validation_data=examples(model), callbacks=[slow])
     records = model.ledger.epochs
     changed = [
         one["units"] != other["units"]
         for one, other in zip([{"units": None}, *records], records)
     ]
     assert changed == [True, True, True, False]
-    for record, retraced in zip(records, changed):
-        assert 0 < record["retrace_seconds"] + 1e-9
-        assert record["retrace_seconds"] <= record["seconds"]
+    assert traced == [0, 1, 2]
+    assert records[3]["retrace_seconds"] == 0.0
+    for record, whole in zip(records, slow.whole):
+        assert 0 <= record["retrace_seconds"] <= record["seconds"]
         assert record["restructure_seconds"] >= 0
-        if not retraced:
-            assert record["retrace_seconds"] < 0.2
-            assert record["seconds"] < 0.5  # validation slept for longer
-    assert sum(r["retrace_seconds"] > 0.1 for r in records) == 3
+        assert 0 < record["seconds"] <= whole - 0.25
 
 
 def test_the_summary_tells_widths_totals_and_what_was_spent():
