@@ -9,6 +9,8 @@ import ctypes
 import dataclasses
 import functools
 import gc
+import sys
+import weakref
 
 import keras
 import tensorflow as tf
@@ -103,15 +105,42 @@ class LazyFunctional(keras.Model):
     `(call, alias, after)` in topological order: `alias` is the input tensor
     that stands for the output of a call which is left out, or None; `after`
     is a function on the output, or None.
+
+    Attributes:
+        was_called_by_others: Whether it was called other than by its own
+            `fit`, `evaluate` or `predict`: maybe as a part of another model.
     """
 
+    was_called_by_others = False
     _follows_plan = False
+    _is_own_step = False
+
+    @contextlib.contextmanager
+    def own_step(self):
+        """Inside, the model calls itself."""
+        self._is_own_step = True
+        try:
+            yield
+        finally:
+            self._is_own_step = False
+
+    def test_step(self, data):
+        with self.own_step():
+            return super().test_step(data)
+
+    def predict_step(self, data):
+        with self.own_step():
+            return super().predict_step(data)
 
     def call(self, inputs, training=None, mask=None, **kwargs):
+        if not self._is_own_step:
+            self.was_called_by_others = True
         with self.following_plan():
             return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def compute_output_spec(self, inputs, training=None, mask=None):
+        if not self._is_own_step:
+            self.was_called_by_others = True
         with self.following_plan():
             return super().compute_output_spec(inputs, training, mask)
 
@@ -183,10 +212,23 @@ def set_tensor_shape(tensor, axis, size):
 # Variables
 
 
+def read_variable(variable):
+    """The value of a variable as a NumPy array.
+
+    Many small variables are read at each restructuring: the operation itself
+    takes a third of the time of `variable.numpy()`.
+    """
+    if isinstance(variable.value, tf.distribute.DistributedValues):
+        return variable.numpy()
+    return tf.raw_ops.ReadVariableOp(
+        resource=variable.value.handle, dtype=variable.value.dtype
+    ).numpy()
+
+
 def resize_variable(variable, value):
     """Gives a variable a value of another shape; the object stays the same."""
     with tf.init_scope():
-        variable._initialize(tf.convert_to_tensor(value, dtype=variable.dtype))
+        variable._initialize(value)
     variable._shape = tuple(value.shape)
     variable._ndim = len(value.shape)
 
@@ -354,33 +396,58 @@ def prepend_callback(callbacks, callback):
     callback.set_params(callbacks.params)
 
 
-def models_that_share(layers, model):
-    """Other living models that have one of the layers."""
-    ours = {id(layer) for layer in layers}
-    found = _models_that_share(ours, model)
-    if found:  # some may be garbage that is only not collected yet
-        found = None
-        gc.collect()
-        found = _models_that_share(ours, model)
-    return found
+class LayerSharing:
+    """Finds other living models that have one of a model's layers.
 
+    To look through all objects takes as long as a training step. A model that
+    takes up a layer refers to it, and one that takes up the layers' own model
+    calls it: as long as the layers' reference counts stay the same and nobody
+    called the model, nothing new is there to be found.
 
-def _models_that_share(ours, model):
-    found = []
-    types = _subclasses(keras.Model)
-    # By type: `isinstance` is slow, and wakes up lazily imported modules.
-    candidates = [each for each in gc.get_objects() if type(each) in types]
-    for candidate in candidates:
-        if candidate is model:
-            continue
-        try:
-            parts = candidate._flatten_layers(include_self=False)
-            shares = any(id(layer) in ours for layer in parts)
-        except AttributeError:  # under construction
-            continue
-        if shares:
-            found.append(candidate)
-    return found
+    Args:
+        layers: The layers to look for.
+        model: Their own model, a `LazyFunctional`.
+    """
+
+    def __init__(self, layers, model):
+        self._layers = list(layers)
+        self._model = weakref.ref(model)
+        self._counts_without = None
+
+    def find(self):
+        """Returns the list of these models."""
+        was_called = self._model().was_called_by_others
+        if self._count() == self._counts_without and not was_called:
+            return []
+        found = self._search()
+        if found:  # some may be garbage that is only not collected yet
+            found = None
+            gc.collect()
+            found = self._search()
+        self._counts_without = None if found else self._count()
+        self._model().was_called_by_others = False
+        return found
+
+    def _count(self):
+        return [sys.getrefcount(layer) for layer in self._layers]
+
+    def _search(self):
+        ours = {id(layer) for layer in self._layers}
+        found = []
+        types = _subclasses(keras.Model)
+        # An instance refers to its class. Asking for that is faster than to
+        # look at all objects, and `isinstance` wakes up lazy modules.
+        for candidate in gc.get_referrers(*types):
+            if type(candidate) not in types or candidate is self._model():
+                continue
+            try:
+                parts = candidate._flatten_layers(include_self=False)
+                shares = any(id(layer) in ours for layer in parts)
+            except AttributeError:  # under construction
+                continue
+            if shares:
+                found.append(candidate)
+        return found
 
 
 def _subclasses(base):

@@ -23,6 +23,7 @@ class GrowthState:
         epoch: Epochs trained so far.
         epochs: Length of the run in epochs, 0 before the first `fit`.
         settled: Whether the structure is final.
+        loss_is_finite: Whether the loss of the last epoch was.
         random: `numpy.random.Generator` of everything that is drawn.
     """
 
@@ -55,6 +56,7 @@ class GrowthState:
         self.epoch = 0
         self.epochs = 0
         self.settled = False
+        self.loss_is_finite = True
         self.random = np.random.default_rng(seed)
 
     def observe(self, units, gates):
@@ -87,6 +89,7 @@ class GrowthState:
             "epoch": int(self.epoch),
             "epochs": int(self.epochs),
             "settled": bool(self.settled),
+            "loss_is_finite": bool(self.loss_is_finite),
             "random": self.random.bit_generator.state,
         }
         text = json.dumps(scalars).encode()

@@ -19,12 +19,15 @@ class UnitSpace:
             are expected to be worth about the same.
         cost: Maps widths `(..., groups)` and gates `(..., gates)` to costs
             `(...)`.
+        least: Integer array of shape `(groups,)`, the smallest width at which
+            a group still says anything. Defaults to `None`: 1.
     """
 
     sizes: np.ndarray
     multiples: np.ndarray
     gate_kinds: np.ndarray
     cost: Callable
+    least: np.ndarray | None = None
 
     @property
     def starts(self):
@@ -48,7 +51,9 @@ class UnitSpace:
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
     def smallest_widths(self):
-        return np.minimum(self.multiples, self.sizes)
+        least = 1 if self.least is None else self.least
+        least = -(-least // self.multiples) * self.multiples
+        return np.minimum(least, self.sizes)
 
     def narrower(self, group, width):
         """Next smaller admissible width, or `width` where there is none."""

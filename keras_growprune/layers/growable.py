@@ -2,13 +2,15 @@
 
 import numbers
 
+from keras_growprune.structure import axes_of
+
 
 class Growable:
     """Mixin of layers whose output width may change while training.
 
-    The subclass sets `_width_name`, the name of the Keras argument that holds
-    the width; that attribute always tells the present width, while the
-    layer's config keeps the full one.
+    The subclass is in the table of axes, with the name of the attribute that
+    holds the width; it always tells the present width, while the layer's
+    config keeps the full one.
 
     Attributes:
         full_width: The most that the width may become.
@@ -17,12 +19,15 @@ class Growable:
     """
 
     is_growable = True
-    _width_name = None
 
     def _init_width(self, full, seed):
         self.full_width = int(full)
         self.seed_width = None if seed is None else int(seed)
         self.gate = None
+
+    @property
+    def _width_name(self):
+        return axes_of(self).width_attribute
 
     def get_config(self):
         """Returns the config of the layer at its full width."""

@@ -39,8 +39,6 @@ class GrowableConv2D(Growable, keras.layers.Conv2D):
     ```
     """
 
-    _width_name = "filters"
-
     def __init__(self, filters, kernel_size, *, seed_filters=None, **kwargs):
         check_width("filters", filters, seed_filters)
         super().__init__(filters, kernel_size, **kwargs)

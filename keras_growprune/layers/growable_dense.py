@@ -38,8 +38,6 @@ class GrowableDense(Growable, keras.layers.Dense):
     ```
     """
 
-    _width_name = "units"
-
     def __init__(self, units, *, seed_units=None, **kwargs):
         check_width("units", units, seed_units)
         super().__init__(units, **kwargs)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 
 
@@ -161,6 +162,21 @@ class ChannelMap:
             [int(np.count_nonzero(units[g.slice])) for g in self.groups],
             dtype=int,
         )
+
+    def least_widths(self):
+        """Smallest width at which each group still says anything.
+
+        Over a single channel, a layer normalization outputs its beta only.
+        """
+        least = np.ones(len(self.groups), dtype=int)
+        for call in self.calls:
+            if not isinstance(call.operation, keras.layers.LayerNormalization):
+                continue
+            units = self.channels[id(call.outputs[0])].units
+            for index, group in enumerate(self.groups):
+                if np.isin(np.arange(group.size) + group.start, units).any():
+                    least[index] = min(2, group.size)
+        return least
 
     def live(self, structure):
         """What of a structure is really computed.

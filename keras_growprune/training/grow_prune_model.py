@@ -259,7 +259,8 @@ class GrowPruneModel(keras_internals.LazyFunctional):
                 callbacks.callbacks.remove(ours)
 
     def train_step(self, data):
-        return training_step(self, self._growth, data)
+        with self.own_step():
+            return training_step(self, self._growth, data)
 
     def make_train_function(self, force=False):
         before = self.train_function

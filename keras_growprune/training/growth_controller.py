@@ -1,5 +1,6 @@
 """Runs the growing of one model: decides, restructures, keeps the books."""
 
+import numbers
 import time
 
 import numpy as np
@@ -54,6 +55,7 @@ class GrowthController:
             multiples=np.full(len(self.map.groups), width_multiple),
             gate_kinds=self._gate_kinds(),
             cost=self.cost,
+            least=self.map.least_widths(),
         )
         validation.check_reachable(self.space, budget, self.limit, self.cost)
         points = find_gate_points(self.map)
@@ -63,6 +65,7 @@ class GrowthController:
             np.ones(len(self.map.gates), bool),
             seed,
         )
+        self._sharing = keras_internals.LayerSharing(self.map.layers, model)
         self.store = HostStore(self.map)
         self.restructurer = Restructurer(self.map, self.store, branch_points)
         self.meter = SaliencyMeter(self.map, points, branch_points)
@@ -151,7 +154,7 @@ class GrowthController:
         """
         if growth_epochs is not None and (
             isinstance(growth_epochs, bool)
-            or not isinstance(growth_epochs, int)
+            or not isinstance(growth_epochs, numbers.Integral)
             or growth_epochs < 1
         ):
             raise ValueError(
@@ -165,7 +168,7 @@ class GrowthController:
             self.norms.prepare_to_keep(inputs)
         if not self.state.settled:
             here = self.state.epoch + max(epochs - initial_epoch, 0)
-            self.state.epochs = growth_epochs or here
+            self.state.epochs = int(growth_epochs or here)
 
     def attach_optimizer(self):
         """Starts to carry the state of a compiled, built optimizer along."""
@@ -209,7 +212,7 @@ class GrowthController:
         return fraction * self.cost.full
 
     def _check_finite(self):
-        if self._loss_is_finite:
+        if self.state.loss_is_finite:
             return
         raise FloatingPointError(
             "The loss was not finite in the last epoch, so nothing was "
@@ -218,7 +221,6 @@ class GrowthController:
             "and go on from the last good checkpoint."
         )
 
-    _loss_is_finite = True
     _restructured = False
 
     def settle(self):
@@ -226,6 +228,7 @@ class GrowthController:
         state = self.state
         if state.settled:
             return
+        self._check_may_change()
         self.gates.pull(self.state)
         if self.gates:
             self._harden_gates()
@@ -257,9 +260,11 @@ class GrowthController:
         """Takes in what the epoch measured; returns entries for the logs."""
         self.end_training_steps()
         loss = logs.get("loss")
-        self._loss_is_finite = loss is None or bool(np.all(np.isfinite(loss)))
+        self.state.loss_is_finite = loss is None or bool(
+            np.all(np.isfinite(loss))
+        )
         measured = self.meter.read()
-        if self._loss_is_finite and not self.state.settled:
+        if self.state.loss_is_finite and not self.state.settled:
             self.state.observe(measured["units"], measured["gates"])
         self.gates.pull(self.state)
         fractions = self.fractions()
@@ -313,8 +318,7 @@ class GrowthController:
         state = self.state
         structure = Structure(units, gates)
         if structure != self.structure:
-            validation.check_not_shared(self.model, self.map)
-            self._check_other_models()
+            self._check_may_change()
         self.attach_optimizer()
         never = state.gate_ages == 0
         new = np.flatnonzero(structure.gates & ~state.gates & never)
@@ -331,11 +335,10 @@ class GrowthController:
         if stale:
             self._renew_functions()
 
-    def _check_other_models(self):
+    def _check_may_change(self):
         """Other models keep traces of the old shapes; renew or refuse."""
-        self._others = keras_internals.models_that_share(
-            self.map.layers, self.model
-        )
+        validation.check_not_shared(self.model, self.map)
+        self._others = self._sharing.find()
         for other in self._others:
             if other.compiled and getattr(other.optimizer, "built", False):
                 raise ValueError(

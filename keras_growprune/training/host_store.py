@@ -26,7 +26,7 @@ class HostStore:
         self.values = []
         self.drawn = []
         self.slots = {}
-        self._slot_variables = {}
+        self._slot_variables = [{} for _ in channel_map.weights]
         self._optimizer = None
         for weight in channel_map.weights:
             value = weight.variable.numpy()
@@ -51,7 +51,8 @@ class HostStore:
             return
         keras_internals.check_optimizer_can_be_carried(optimizer)
         self._optimizer = optimizer
-        self.slots, self._slot_variables = {}, {}
+        self.slots = {}
+        self._slot_variables = [{} for _ in self._map.weights]
         index_of = {
             id(weight.variable): index
             for index, weight in enumerate(self._map.weights)
@@ -73,7 +74,7 @@ class HostStore:
                         self.values[owner], fresh.get(name, 0.0)
                     )
                 self.slots[name, owner] = initial
-                self._slot_variables[name, owner] = variable
+                self._slot_variables[owner][name] = variable
 
     @property
     def optimizer(self):
@@ -81,19 +82,15 @@ class HostStore:
 
     def slot_variables(self, index):
         """`(name, variable)` of each slot of one weight."""
-        return [
-            (name, variable)
-            for (name, owner), variable in self._slot_variables.items()
-            if owner == index
-        ]
+        return self._slot_variables[index].items()
 
     def read(self, index, entries):
         """Copies a weight and its slots from the device to the host."""
         where = np.ix_(*entries)
-        variable = self._map.weights[index].variable
-        self.values[index][where] = variable.numpy()
+        read = keras_internals.read_variable
+        self.values[index][where] = read(self._map.weights[index].variable)
         for name, slot in self.slot_variables(index):
-            self.slots[name, index][where] = slot.numpy()
+            self.slots[name, index][where] = read(slot)
 
     def active(self, index, entries):
         """Values that a weight and its slots have on the device.

@@ -136,7 +136,7 @@ def check_not_grown_elsewhere(model, channel_map):
         if is_growable(layer)
         and getattr(layer, axes_of(layer).width_attribute) != layer.full_width
     ]
-    others = keras_internals.models_that_share(channel_map.layers, model)
+    others = keras_internals.LayerSharing(channel_map.layers, model).find()
     growing = [other.name for other in others if hasattr(other, "_growth")]
     if resized or growing:
         raise ValueError(

@@ -145,3 +145,19 @@ def test_seed_never_costs_more_than_asked_unless_it_is_smallest(seed, share):
 def test_the_space_cannot_be_changed():
     with pytest.raises(AttributeError):
         make_space().sizes = np.array([1])
+
+
+@pytest.mark.parametrize(
+    "multiple,least,smallest", [(1, 1, 1), (1, 3, 3), (2, 3, 4), (4, 20, 10)]
+)
+def test_no_width_is_below_the_least_one(multiple, least, smallest):
+    space = UnitSpace(
+        sizes=np.array([10]),
+        multiples=np.array([multiple]),
+        gate_kinds=np.zeros(0, int),
+        cost=lambda widths, gates: np.asarray(widths)[..., 0],
+        least=np.array([least]),
+    )
+    assert space.smallest_widths().tolist() == [smallest]
+    assert space.narrower(0, smallest) == smallest
+    assert space.uniform(0.01).tolist() == [smallest]

@@ -273,3 +273,19 @@ def test_a_gate_in_a_branch_leaves_with_it():
     present = found.present_layers(gates)
     absent = [la.name for la, p in zip(found.layers, present) if not p]
     assert {"deep", "inner"} <= set(absent)
+
+
+def test_channels_of_a_layer_norm_are_never_fewer_than_two():
+    inputs = keras.Input((5,))
+    x = kgp.GrowableDense(6, name="alone")(inputs)
+    x = kgp.GrowableDense(4, name="normed")(x)
+    x = layers.LayerNormalization()(x)
+    x = kgp.GrowableDense(1, name="single")(x)
+    x = layers.LayerNormalization()(x)
+    found = trace(inputs, layers.Dense(2)(x))
+    assert [group.name for group in found.groups] == [
+        "alone",
+        "normed",
+        "single",
+    ]
+    assert found.least_widths().tolist() == [1, 2, 1]

@@ -7,6 +7,7 @@ import pytest
 import keras_growprune as kgp
 from keras_growprune import keras_internals
 from keras_growprune.structure import Structure
+from tests.networks import FULL
 from tests.networks import assert_same_bits
 from tests.networks import compile_model
 from tests.networks import conv_chain
@@ -247,3 +248,39 @@ def test_an_infinite_loss_leaves_the_structure_as_it_was():
     assert model.structure == before
     assert len(model.ledger.epochs) == 1
     assert np.isnan(model._growth.state.saliency).all()
+
+
+def test_training_functions_are_traced_once_before_the_first_change():
+    model = Traced(*conv_chain((4, 4)), kgp.Budget(flops=0.5), NEVER, seed=0)
+    compile_model(model)
+    fit(model, epochs=1, growth_epochs=9000)
+    first = model.traces
+    again = Traced(*conv_chain((4, 4)), kgp.Budget(flops=0.5), seed=0)
+    compile_model(again)
+    fit(again, epochs=1, growth_epochs=9000)  # starts from a seed network
+    assert again.traces == first
+
+
+def test_full_width_at_the_start_keeps_the_given_weights():
+    network = conv_chain((4, 5))
+    plain = keras.Model(*network)
+    given = plain.get_weights()
+    grow(network, schedule=FULL)  # takes up the same layers
+    assert_same_bits(given, plain.get_weights())
+
+
+def test_layers_alone_are_bought_and_sold_where_no_width_can_change():
+    inputs = x = keras.Input((6,))
+    for _ in range(3):
+        branch = keras.layers.Dense(6, use_bias=False)(x)
+        branch = keras.layers.BatchNormalization()(branch)
+        x = kgp.layers.GatedAdd()([x, branch])
+    network = inputs, keras.layers.Dense(3)(x)
+    schedule = kgp.GrowthSchedule(1.0, 1.0, 0.2, 0.6)
+    model = compile_model(
+        grow(network, kgp.Budget(params=0.75), schedule=schedule)
+    )
+    fit(model, epochs=5)
+    assert model.settled
+    # Three layers of 36 + 12 and a head of 21 units: 165, of which two fit.
+    assert model.structure.gates.sum() == 2

@@ -67,6 +67,54 @@ def test_an_outer_model_answers_from_the_present_network():
     np.testing.assert_allclose(answer, expected, atol=1e-6)
 
 
+class Holder(keras.Model):
+    """A subclassed model that calls another one."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def call(self, inputs):
+        return self.part(inputs)
+
+
+def nested(model):
+    inputs = keras.Input(model.inputs[0].shape[1:])
+    return keras.Model(inputs, model(inputs))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda m: keras.Model(m.inputs, m.outputs), nested, Holder],
+    ids=["of its layers", "around it", "subclassed"],
+)
+def test_a_model_made_between_two_restructurings_follows_the_second(make):
+    model = grow(conv_chain((4, 6)))
+    x, _ = examples(model)
+    model.restructure(with_units(model, [0, 1, 3], [0, 5]))
+    model.restructure(with_units(model, [0, 1], [0, 5]))
+    other = make(model)
+    other.predict(x, verbose=0)
+    model.restructure(with_units(model, [1, 2, 3], [1, 2, 3]))
+    answer = other.predict(x, verbose=0)
+    np.testing.assert_allclose(answer, model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_settling_that_is_refused_leaves_the_soft_gates():
+    model = grow(conv_chain((4, 6)), rule="paper")
+    other = keras.Model(model.inputs, model.outputs, name="other")
+    compile_model(other, "adam")
+    compile_model(model, "adam")
+    x, y = examples(model)
+    model.fit(x, y, epochs=1, growth_epochs=9, verbose=0)
+    other.train_on_batch(x, y)
+    before = [v.numpy() for v in model.variables]
+    with pytest.raises(ValueError, match="`other` trains layers of model"):
+        model.settle()
+    assert not model.settled
+    assert_same_bits(before, model.variables)
+
+
 def test_a_model_that_trains_the_same_layers_is_refused_by_name():
     model = grow(conv_chain((4, 6)))
     other = keras.Model(model.inputs, model.outputs, name="other")

@@ -237,3 +237,12 @@ def test_a_rule_of_the_users_own_is_saved_with_its_settings(tmp_path):
     assert again.rule == "halving"
     fit(again, epochs=1)
     assert list(again.widths.values()) == [2, 2]
+
+
+def test_a_restructuring_after_loading_a_diverged_run_is_refused(tmp_path):
+    model = compile_model(grow(conv_chain((4, 4))), keras.optimizers.SGD(1e30))
+    fit(model, epochs=1, growth_epochs=9)
+    loaded = reloaded(model, tmp_path)
+    with pytest.raises(FloatingPointError, match="loss was not finite"):
+        fit(loaded, epochs=1, growth_epochs=9)
+    assert loaded.structure == model.structure
