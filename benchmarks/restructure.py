@@ -5,8 +5,9 @@ r"""What growing costs: step, restructuring, retracing, memory.
 Prints, for a ResNet-20 on 32 x 32 images at batch size 128: the time of a
 training step at full, half and quarter width (and of the plain Keras model),
 the time of a restructuring and of the retracing that follows, and how much
-host memory 100 restructurings leave behind. The models are timed in turn, step
-by step, so that a load on the machine hits all alike.
+host memory 100 restructurings leave behind. The models are timed in turn,
+block by block, so that a load on the machine hits all alike; the speeds are
+medians and quartiles over the blocks.
 """
 
 import platform
@@ -24,7 +25,7 @@ import keras_growprune as kgp
 FLAGS = flags.FLAGS
 BLOCK = 5
 flags.DEFINE_integer("batch_size", 128, "Batch size.")
-flags.DEFINE_integer("steps", 30, "Timed steps of each model.")
+flags.DEFINE_integer("steps", 100, "Timed steps of each model.")
 flags.DEFINE_integer("restructures", 100, "Restructurings.")
 flags.DEFINE_integer("epoch_steps", 390, "Steps that count as an epoch.")
 
@@ -80,10 +81,10 @@ def step(model, iterator):
 
 
 def time_steps(models, data, iterator):
-    """Median seconds of a step, from blocks of steps of each model in turn.
+    """Seconds of a step, one for each of many blocks, by the model.
 
-    A block, since a call may return before all of its work is done, which
-    then counts for the next call.
+    The models take turns. A block, since a call may return before all of its
+    work is done, which then counts for the next call.
     """
     for model in models.values():  # one real epoch: builds and traces
         # The first of many, so that the width stays as it was set.
@@ -98,7 +99,12 @@ def time_steps(models, data, iterator):
             for _ in range(BLOCK):
                 step(model, iterator)
             seconds[name].append((time.perf_counter() - started) / BLOCK)
-    return {name: statistics.median(s) for name, s in seconds.items()}
+    return seconds
+
+
+def ratios(one, other):
+    """Quartiles of the ratios of two models' seconds, block by block."""
+    return statistics.quantiles([a / b for a, b in zip(one, other)])
 
 
 def time_restructure(model, structure):
@@ -136,17 +142,26 @@ def main(argv):
         "half width": growable(0.5),
         "quarter width": growable(0.25),
     }
-    seconds = time_steps(models, data, iterator)
+    blocks = time_steps(models, data, iterator)
+    seconds = {name: statistics.median(s) for name, s in blocks.items()}
     print(
         f"Keras {keras.__version__}, TensorFlow {tf.__version__}, Python "
         f"{platform.python_version()}, {platform.machine()}; ResNet-20, "
         f"32 x 32, batch {FLAGS.batch_size}, median of {FLAGS.steps} steps"
     )
     for name, value in seconds.items():
-        speed = seconds["full width"] / value
-        print(f"step, {name:<18} {value * 1e3:8.1f} ms  speed {speed:.2f}")
-    ratio = seconds["plain Keras model"] / seconds["full width"]
-    print(f"speed of full width relative to the plain model: {ratio:.3f}")
+        low, speed, high = ratios(blocks["full width"], blocks[name])
+        print(
+            f"step, {name:<18} {value * 1e3:8.1f} ms  speed {speed:.2f} "
+            f"({low:.2f} to {high:.2f})"
+        )
+    low, middle, high = ratios(
+        blocks["plain Keras model"], blocks["full width"]
+    )
+    print(
+        "speed of full width relative to the plain model: "
+        f"{middle:.3f} ({low:.3f} to {high:.3f})"
+    )
 
     whole, change, first, memory = time_restructures(
         models["half width"], iterator
