@@ -70,6 +70,15 @@ def depthwise(filters=4, multiplier=2, image=(6, 6, 2)):
     return inputs, layers.Dense(3)(x)
 
 
+def plain_chain(filters=4, count=3, image=(6, 6, 2)):
+    """A chain of convolutions that the identity may replace, but the first."""
+    inputs = keras.Input(image)
+    x = convolution(inputs, filters)
+    for _ in range(count - 1):
+        x = kgp.layers.GatedSkip()([x, convolution(x, filters)])
+    return inputs, head(x)
+
+
 def random_network(seed, layer_norm=True):
     """A network of random kind and widths."""
     random = np.random.default_rng(seed)
@@ -79,7 +88,8 @@ def random_network(seed, layer_norm=True):
         lambda: residual(width, blocks=2, inner=int(random.integers(2, 5))),
         lambda: depthwise(width, multiplier=int(random.integers(1, 3))),
         lambda: conv_chain((width, 3, 5), norm=bool(random.integers(2))),
-        lambda: dense((width, 7), norm=norms[seed % len(norms)]),
+        lambda: dense((width, 7), norm=norms[seed // 5 % len(norms)]),
+        lambda: plain_chain(width),
     ]
     return kinds[seed % len(kinds)]()
 

@@ -40,13 +40,15 @@ def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
             )
             continue
         args, kwargs = call.node.arguments.fill_in(tensors)
-        for point, factors in folds:
-            if point.kind == "branch" and point.layer is operation:
-                scale = keras.layers.Rescaling(
-                    float(factors[0]), name=f"{operation.name}_gate"
-                )
-                shortcut, branch = keras.tree.flatten((args, kwargs))
-                args, kwargs = ([shortcut, scale(branch)],), {}
+        if hasattr(operation, "call_plain"):
+            factors = [
+                float(factors[0])
+                for point, factors in folds
+                if point.kind == "branch" and point.layer is operation
+            ]
+            pair = keras.tree.flatten((args, kwargs))
+            tensors[id(call.outputs[0])] = operation.call_plain(*pair, *factors)
+            continue
         if id(operation) not in layers:
             layers[id(operation)] = _plain(operation, folds)
         produced = layers[id(operation)](*args, **kwargs)

@@ -44,17 +44,7 @@ class GatedAdd(keras.layers.Layer):
         self.gate = None
 
     def build(self, input_shape):
-        shapes = [
-            tuple(shape)
-            for shape in input_shape
-            if isinstance(shape, (list, tuple))
-        ]
-        if len(shapes) != 2 or shapes[0] != shapes[1]:
-            raise ValueError(
-                "A `GatedAdd` layer must be called on a list of two tensors "
-                "of equal shape, `[shortcut, branch]`. Received: "
-                f"input_shape={input_shape}"
-            )
+        check_pair(self, input_shape)
         self.built = True
 
     def call(self, inputs):
@@ -66,9 +56,38 @@ class GatedAdd(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])
 
-    def as_plain_layer(self):
-        """Returns a new `keras.layers.Add`."""
-        return keras.layers.Add(name=self.name, dtype=self.dtype_policy)
+    def call_plain(self, shortcut, branch, factor=1.0):
+        """The same with plain Keras layers.
+
+        Args:
+            shortcut, branch: Keras tensors.
+            factor: Float, how much of the branch there is.
+
+        Returns:
+            A Keras tensor.
+        """
+        if factor != 1:
+            gate = keras.layers.Rescaling(
+                factor, name=f"{self.name}_gate", dtype=self.dtype_policy
+            )
+            branch = gate(branch)
+        add = keras.layers.Add(name=self.name, dtype=self.dtype_policy)
+        return add([shortcut, branch])
+
+
+def check_pair(layer, input_shape):
+    """Refuses what is not a list of two tensors of equal shape."""
+    shapes = [
+        tuple(shape)
+        for shape in input_shape
+        if isinstance(shape, (list, tuple))
+    ]
+    if len(shapes) != 2 or shapes[0] != shapes[1]:
+        raise ValueError(
+            f"A `{type(layer).__name__}` layer must be called on a list of two "
+            "tensors of equal shape, `[shortcut, branch]`. Received: "
+            f"input_shape={input_shape}"
+        )
 
 
 register_axes(GatedAdd, channels="gate")

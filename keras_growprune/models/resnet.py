@@ -2,8 +2,7 @@
 
 import keras
 
-from keras_growprune.layers import GatedAdd
-from keras_growprune.layers import GrowableConv2D
+from keras_growprune.models.building_blocks import BuildingBlocks
 
 
 def resnet(
@@ -49,37 +48,18 @@ def resnet(
             "Argument `depth` must be 6n + 2 (8, 14, 20, 32, 56, ...). "
             f"Received: depth={depth}"
         )
-    penalty = keras.regularizers.L2(weight_decay) if weight_decay else None
-    layer_class = GrowableConv2D if growable else keras.layers.Conv2D
-
-    def convolution(x, filters, size, strides=1, activate=True):
-        x = layer_class(
-            max(1, round(filters * width)),
-            size,
-            strides=strides,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            kernel_regularizer=penalty,
-        )(x)
-        # Keras's own momentum of 0.99 suits long trainings only.
-        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
-        return keras.layers.ReLU()(x) if activate else x
-
+    make = BuildingBlocks(width, growable, weight_decay)
     inputs = keras.Input(input_shape)
-    x = convolution(inputs, 16, 3)
+    x = make.norm_relu(make.convolution(inputs, 16, 3))
     for stage, filters in enumerate((16, 32, 64)):
         for block in range(blocks):
             strides = 2 if stage and not block else 1
-            y = convolution(x, filters, 3, strides)
-            y = convolution(y, filters, 3, activate=False)
+            y = make.norm_relu(make.convolution(x, filters, 3, strides))
+            y = make.norm(make.convolution(y, filters, 3))
             if strides > 1:  # the shape changes: this block has to stay
-                x = convolution(x, filters, 1, strides, activate=False)
+                x = make.norm(make.convolution(x, filters, 1, strides))
                 x = keras.layers.Add()([x, y])
             else:
-                add = GatedAdd() if growable else keras.layers.Add()
-                x = add([x, y])
+                x = make.add(x, y)
             x = keras.layers.ReLU()(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    outputs = keras.layers.Dense(classes, kernel_regularizer=penalty)(x)
-    return inputs, outputs
+    return inputs, make.classifier(x, classes)

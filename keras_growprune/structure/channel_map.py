@@ -35,7 +35,7 @@ class LayerGate:
 
     Attributes:
         name: Name of the gated layer.
-        layer: The gated layer (`GatedAdd`).
+        layer: The gated layer (`GatedAdd`, `GatedSkip`).
         call: Index of its call in `ChannelMap.calls`.
     """
 

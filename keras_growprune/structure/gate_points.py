@@ -97,7 +97,9 @@ def find_branch_points(channel_map):
         point = None
         calls = [c.operation for c in channel_map.calls]
         called_once = sum(each is end.operation for each in calls) == 1
-        if called_once and len(consumers[id(branch)]) == 1:
+        # A skip's branch leaves for its input, not for zero.
+        adds = axes.axes_of(gate.layer).channels == "gate"
+        if adds and called_once and len(consumers[id(branch)]) == 1:
             if kind == "norm":
                 point = GatePoint("norm", end.operation, axis, units)
             elif kind == "mix" and _is_linear(end.operation):

@@ -119,7 +119,7 @@ def unite(tracer, call):
 
 
 def gate(tracer, call):
-    """A residual sum whose branch may leave the network."""
+    """A residual sum, or a skip, whose branch may leave the network."""
     tracer.record_gate(call)
     return unite(tracer, call)
 
@@ -133,4 +133,5 @@ KINDS = {
     "flatten": flatten,
     "unite": unite,
     "gate": gate,
+    "skip": gate,
 }

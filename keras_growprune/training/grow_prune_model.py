@@ -29,8 +29,8 @@ class GrowPruneModel(keras_internals.LazyFunctional):
 
     Args:
         inputs, outputs: As in `keras.Model`. The layers between them are
-            written with `GrowableConv2D`, `GrowableDense` and `GatedAdd`;
-            plain Keras layers follow along.
+            written with `GrowableConv2D`, `GrowableDense`, `GatedAdd` and
+            `GatedSkip`; plain Keras layers follow along.
         budget: A `Budget`, what the final network may cost.
         schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own.
         rule: `"saliency"` (default): units are priced by what they are worth

@@ -70,6 +70,17 @@ def shared_branch():
     return inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))
 
 
+def plain_chain():
+    """Layers that the identity may replace."""
+    inputs = keras.Input((5, 5, 2))
+    x = kgp.GrowableConv2D(5, 1)(inputs)
+    for _ in range(3):
+        y = kgp.GrowableConv2D(5, 3, padding="same", use_bias=False)(x)
+        y = layers.ReLU()(layers.BatchNormalization()(y))
+        x = kgp.GatedSkip()([x, y])
+    return inputs, layers.Dense(3)(layers.Flatten()(x))
+
+
 NETWORKS = {
     "norm, relu": lambda: with_norm("relu"),
     "norm, tanh": lambda: with_norm("tanh"),
@@ -81,6 +92,7 @@ NETWORKS = {
     "soft layer gate after an activation": lambda: without_norm("tanh", "relu"),
     "mixed": mixed,
     "shared branch": shared_branch,
+    "plain chain": plain_chain,
 }
 
 

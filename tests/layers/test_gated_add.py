@@ -36,10 +36,23 @@ def test_it_works_in_an_ordinary_model():
 
 
 def test_plain_layer_is_an_add_with_the_same_name():
-    plain = GatedAdd(name="sum", dtype="mixed_float16").as_plain_layer()
+    inputs = keras.Input((2,)), keras.Input((2,))
+    layer = GatedAdd(name="sum", dtype="mixed_float16")
+    (plain,) = [
+        layer
+        for layer in keras.Model(inputs, layer.call_plain(*inputs)).layers
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
     assert type(plain) is keras.layers.Add
     assert plain.name == "sum"
     assert plain.compute_dtype == "float16"
+
+
+def test_plain_layers_scale_the_branch_by_a_factor():
+    inputs = keras.Input((2,)), keras.Input((2,))
+    plain = keras.Model(inputs, GatedAdd().call_plain(*inputs, 0.25))
+    a, b = np.array([[8.0, 4.0]]), np.array([[4.0, -8.0]])
+    assert np.array(plain([a, b])).tolist() == [[9.0, 2.0]]
 
 
 def test_output_shape_is_that_of_the_inputs():

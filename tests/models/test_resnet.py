@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_growprune import count_flops
 from keras_growprune.layers import GatedAdd
 from keras_growprune.layers import GrowableConv2D
 from keras_growprune.models import resnet
@@ -65,6 +66,12 @@ def test_weight_decay_is_a_penalty_on_all_kernels_and_nothing_else():
     found = float(sum(model.losses))
     assert found == pytest.approx(expected, rel=1e-5)
     assert keras.Model(*resnet(**arguments)).losses == []
+
+
+def test_resnet_20_has_the_published_size():
+    model = keras.Model(*resnet(growable=False))
+    assert model.count_params() == pytest.approx(0.27e6, rel=0.02)
+    assert count_flops(model) == pytest.approx(41e6, rel=0.01)
 
 
 @pytest.mark.parametrize("depth", [0, 2, 7, 18, 21, -4])

@@ -26,11 +26,11 @@ def one_layer(*after, **kwargs):
     return points_of(inputs, layers.Conv2D(1, 1)(x))[0]
 
 
-def branch(make):
+def branch(make, gate=kgp.GatedAdd):
     """Branch points of one gated layer, whose branch `make` builds."""
     inputs = keras.Input((4, 4, 2))
     x = kgp.GrowableConv2D(3, 1, name="stem")(inputs)
-    x = kgp.GatedAdd(name="sum")([x, make(x)])
+    x = gate(name="sum")([x, make(x)])
     return points_of(inputs, layers.Conv2D(1, 1)(x))[1]
 
 
@@ -145,3 +145,10 @@ def test_a_branch_end_that_is_called_twice_has_a_gate_of_its_own():
     x = kgp.GatedAdd(name="second")([x, shared(x)])
     _, found = points_of(inputs, layers.Conv2D(1, 1)(x))
     assert found == [("branch", "first"), ("branch", "second")]
+
+
+def test_weights_never_stand_for_a_skip_whose_branch_leaves_for_its_input():
+    def make(x):
+        return layers.BatchNormalization()(kgp.GrowableConv2D(3, 1)(x))
+
+    assert branch(make, kgp.GatedSkip) == [("branch", "sum")]

@@ -17,6 +17,7 @@ from tests.networks import examples
 from tests.networks import fit
 from tests.networks import grow
 from tests.networks import mark_as_lived
+from tests.networks import plain_chain
 from tests.networks import randomize
 from tests.networks import residual
 from tests.networks import with_units
@@ -118,6 +119,29 @@ def test_equals_the_derivative_by_an_explicit_factor(network, after):
     np.testing.assert_allclose(
         units[model.structure.units], expected, rtol=1e-5, atol=1e-6
     )
+
+
+def test_a_skips_saliency_is_that_of_the_way_from_its_input_to_its_branch():
+    model = grow(plain_chain(4, count=2), schedule=FULL)
+    randomize(model, np.random.default_rng(0))
+    x, y = examples(model)
+    m = tf.ones(())
+    with tf.GradientTape() as tape:
+        tape.watch(m)
+        shortcut = x
+        for layer in model.layers[1:4]:
+            shortcut = layer(shortcut, training=True)
+        branch = shortcut
+        for layer in model.layers[4:7]:
+            branch = layer(branch, training=True)
+        outputs = shortcut + m * (branch - shortcut)
+        for layer in model.layers[8:]:
+            outputs = layer(outputs)
+        loss = loss_of(model, y, outputs)
+    expected = tape.gradient(loss, m)
+    _, gates = measured_derivatives(model, x, y)
+    assert abs(expected) > 1e-4
+    np.testing.assert_allclose(gates, [expected], rtol=1e-5, atol=1e-6)
 
 
 def test_a_blocks_saliency_is_that_of_one_factor_on_its_branch():

@@ -1,0 +1,86 @@
+"""A part of a plain network that the identity may replace."""
+
+import keras
+from keras import ops
+
+from keras_growprune.layers.gated_add import check_pair
+from keras_growprune.structure import register_axes
+
+
+@keras.saving.register_keras_serializable(package="keras_growprune")
+class GatedSkip(keras.layers.Layer):
+    """`branch`, which may leave the network so that `shortcut` takes its place.
+
+    What `GatedAdd` is to residual networks, this is to plain ones: inside a
+    `GrowPruneModel` it is a gate on the layers between its two inputs. While
+    it is off, nothing of them is computed, stored on the device or trained,
+    and the output is the shortcut. In any other model the layer returns the
+    branch.
+
+    Both inputs have the same units: the k-th channel of one takes the place of
+    the k-th channel of the other.
+
+    Call arguments:
+        inputs: A list `[shortcut, branch]` of two tensors of equal shape, of
+            which the second is computed from the first.
+
+    Returns:
+        A tensor of the same shape.
+
+    Raises:
+        ValueError: If the inputs are not two tensors of equal shape.
+
+    Example:
+
+    ```python
+    y = kgp.layers.GrowableConv2D(64, 3, padding="same", use_bias=False)(x)
+    y = keras.layers.ReLU()(keras.layers.BatchNormalization()(y))
+    x = kgp.layers.GatedSkip()([x, y])
+    ```
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.gate = None
+
+    def build(self, input_shape):
+        check_pair(self, input_shape)
+        self.built = True
+
+    def call(self, inputs):
+        shortcut, branch = inputs
+        if self.gate is None:
+            return branch
+        difference = ops.subtract(branch, shortcut)
+        gated = self.gate(difference)
+        # Without any factor the branch itself, not a rounded sum.
+        if gated is difference:
+            return branch
+        return ops.add(shortcut, gated)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+    def call_plain(self, shortcut, branch, factor=1.0):
+        """The same with plain Keras layers.
+
+        Args:
+            shortcut, branch: Keras tensors.
+            factor: Float, how much of the branch there is.
+
+        Returns:
+            A Keras tensor.
+        """
+        if factor == 1:
+            return branch
+        policy = {"dtype": self.dtype_policy}
+        rest, gate = (
+            keras.layers.Rescaling(scale, name=f"{self.name}_{name}", **policy)
+            for name, scale in (("rest", 1 - factor), ("gate", factor))
+        )
+        add = keras.layers.Add(name=self.name, **policy)
+        return add([rest(shortcut), gate(branch)])
+
+
+register_axes(GatedSkip, channels="skip")

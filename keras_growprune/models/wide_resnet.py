@@ -1,0 +1,68 @@
+"""Wide residual networks for small images."""
+
+import keras
+
+from keras_growprune.models.building_blocks import BuildingBlocks
+
+
+def wide_resnet(
+    input_shape=(32, 32, 3),
+    classes=10,
+    depth=28,
+    widening=10,
+    width=1.0,
+    growable=True,
+    weight_decay=0.0,
+):
+    """Wide residual network (Zagoruyko and Komodakis, BMVC 2016).
+
+    Norms and activations come before the convolutions. Three stages of 16, 32
+    and 64 filters, times `widening`, with `(depth - 4) / 6` blocks each. The
+    first block of a stage changes the shape and has to stay.
+
+    Args:
+        input_shape: Shape of an image.
+        classes: Number of classes; the outputs are logits.
+        depth: 6n + 4: 16, 22, 28, 40, ...
+        widening: Factor on the widths of the stages (the paper's k).
+        width: Factor on all widths, the first convolution's too.
+        growable: Whether to use growable layers. Without, the network is the
+            plain twin.
+        weight_decay: Factor of the L2 penalty on convolution and dense
+            kernels.
+
+    Returns:
+        `(inputs, outputs)`, for `GrowPruneModel` or `keras.Model`.
+
+    Raises:
+        ValueError: If `depth` is not 6n + 4.
+
+    Example:
+
+    ```python
+    inputs, outputs = kgp.models.wide_resnet(depth=16, widening=4)
+    model = kgp.GrowPruneModel(inputs, outputs, kgp.Budget(flops=0.3))
+    ```
+    """
+    blocks, rest = divmod(depth - 4, 6)
+    if rest or blocks < 1:
+        raise ValueError(
+            "Argument `depth` must be 6n + 4 (10, 16, 22, 28, 40, ...). "
+            f"Received: depth={depth}"
+        )
+    make = BuildingBlocks(width, growable, weight_decay)
+    inputs = keras.Input(input_shape)
+    x = make.convolution(inputs, 16, 3)
+    for stage, filters in enumerate((16, 32, 64)):
+        filters = filters * widening
+        for block in range(blocks):
+            strides = 2 if stage and not block else 1
+            active = make.norm_relu(x)
+            y = make.convolution(active, filters, 3, strides)
+            y = make.convolution(make.norm_relu(y), filters, 3)
+            if block:
+                x = make.add(x, y)
+            else:
+                x = make.convolution(active, filters, 1, strides)
+                x = keras.layers.Add()([x, y])
+    return inputs, make.classifier(make.norm_relu(x), classes)
