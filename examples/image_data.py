@@ -1,6 +1,7 @@
 """Image data sets by name: scikit-learn's digits, or anything in TFDS."""
 
 import numpy as np
+import tensorflow as tf
 
 
 def load(name, seed=0):
@@ -50,3 +51,48 @@ def _tfds(name):
         images, labels = tfds.as_numpy(data)
         parts.append((np.asarray(images, "float32"), np.asarray(labels)))
     return parts
+
+
+def batches(images, labels, batch_size, seed, augment=True):
+    """Shuffled training batches, augmented as is usual for CIFAR-10.
+
+    Each image is padded with zeros by an eighth of its size on all sides, cut
+    out again at a random place, and mirrored in half of the cases.
+
+    Args:
+        images: Array `(count, height, width, channels)`.
+        labels: Array `(count,)`.
+        batch_size: Images in a batch.
+        seed: Seed of order and augmentation; the same one gives the same
+            batches, epoch by epoch.
+        augment: Whether to augment at all.
+
+    Returns:
+        A `tf.data.Dataset` of one epoch, another one each time it is read.
+    """
+    data = tf.data.Dataset.from_tensor_slices((images, labels))
+    data = data.shuffle(len(images), seed=seed).batch(batch_size)
+    if augment:
+        numbers = tf.data.Dataset.random(
+            seed=seed, rerandomize_each_iteration=True
+        )
+        data = tf.data.Dataset.zip((data, numbers.batch(2)))
+        data = data.map(
+            lambda batch, numbers: (_augment(batch[0], numbers), batch[1])
+        )
+    return data.prefetch(2)
+
+
+def _augment(images, seed):
+    count = tf.shape(images)[0]
+    height, width = images.shape[1:3]
+    pads = (height // 8, width // 8)
+    padded = tf.pad(images, [[0, 0], *[[pad, pad] for pad in pads], [0, 0]])
+    for axis, (size, pad) in enumerate(zip((height, width), pads), start=1):
+        start = tf.random.stateless_uniform(
+            [count, 1], seed + axis, 0, 2 * pad + 1, tf.int32
+        )
+        places = start + tf.range(size)
+        padded = tf.gather(padded, places, axis=axis, batch_dims=1)
+    mirrored = tf.random.stateless_uniform([count, 1, 1, 1], seed) < 0.5
+    return tf.where(mirrored, tf.reverse(padded, [2]), padded)

@@ -1,7 +1,7 @@
 """Grow and prune Keras networks while they train.
 
-Public names: `GrowPruneModel`, `Budget`, `GrowthSchedule`, `register_axes`, and
-the modules `layers`, `models`, `growth`.
+Public names: `GrowPruneModel`, `Budget`, `DeviceProfile`, `GrowthSchedule`,
+`register_axes`, and the modules `layers`, `models`, `growth`.
 """
 
 from keras_growprune import keras_internals
@@ -13,6 +13,7 @@ from keras_growprune import layers
 from keras_growprune import models
 from keras_growprune.cost import Budget
 from keras_growprune.cost import count_flops
+from keras_growprune.devices import DeviceProfile
 from keras_growprune.growth import GrowthSchedule
 from keras_growprune.structure import Structure
 from keras_growprune.structure import register_axes
@@ -21,6 +22,7 @@ from keras_growprune.version import __version__
 
 __all__ = [
     "Budget",
+    "DeviceProfile",
     "GrowPruneModel",
     "GrowthSchedule",
     "Structure",

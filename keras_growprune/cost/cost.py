@@ -1,4 +1,4 @@
-"""Costs that are sums of products of two widths."""
+"""What a structure costs, as a function of its widths and layers."""
 
 import abc
 
@@ -29,37 +29,36 @@ class Cost(abc.ABC):
         """
 
 
-class ProductCost(Cost):
-    """Sum over weights of `coefficient * first width * second width`.
+class WeightwiseCost(Cost):
+    """A sum over weights of a function of the lengths of their two axes.
 
-    Both widths of a weight are linear in the widths of the groups that its
-    axes follow; a weight whose layer is out of the network costs nothing.
+    Both lengths are linear in the widths of the groups that the axes follow;
+    a weight whose layer is out of the network costs nothing.
 
     Args:
         channel_map: A `ChannelMap`.
-        terms: List of `(weight, coefficient)` of the weights that cost
-            something; the coefficient multiplies the product of the lengths
-            of all labelled axes.
+        weights: The `WeightAxes` that cost something, each as often as it is
+            to be counted. An axis that follows no channels is left out; a
+            side without an axis has length 1.
         constant: Cost of everything that no structure changes.
     """
 
-    def __init__(self, channel_map, terms, constant=0.0):
+    def __init__(self, channel_map, weights, constant=0.0):
         self._map = channel_map
         self._constant = float(constant)
         groups = len(channel_map.groups)
-        shape = (len(terms), groups)
+        shape = (len(weights), groups)
         self._slope = (np.zeros(shape), np.zeros(shape))
-        self._offset = (np.ones(len(terms)), np.ones(len(terms)))
-        self._coefficient = np.array([c for _, c in terms], dtype=float)
+        self._offset = (np.ones(len(weights)), np.ones(len(weights)))
         self._layer = np.array(
-            [channel_map.layer_index(weight.layer) for weight, _ in terms],
+            [channel_map.layer_index(weight.layer) for weight in weights],
             dtype=int,
         )
         owner = np.append(
             np.repeat(np.arange(groups), channel_map.sizes), groups
         )
         sizes = np.append(channel_map.sizes, 1)
-        for row, (weight, _) in enumerate(terms):
+        for row, weight in enumerate(weights):
             axes = [units for units in weight.units if units is not None]
             if len(axes) > 2:
                 raise ValueError(
@@ -77,16 +76,26 @@ class ProductCost(Cost):
             self(channel_map.sizes, np.ones(len(channel_map.gates), bool))
         )
 
+    @abc.abstractmethod
+    def _cost_of_weights(self, first, second):
+        """Cost of each weight in the network.
+
+        Args:
+            first, second: Arrays `(..., weights)`, the lengths of its axes.
+
+        Returns:
+            Array of the same shape.
+        """
+
     def __call__(self, widths, gates):
         widths = np.asarray(widths, dtype=float)
         gates = np.asarray(gates, dtype=bool)
-        first, second = (
+        lengths = [
             widths @ slope.T + offset
             for slope, offset in zip(self._slope, self._offset)
-        )
-        present = self._present(gates)
-        products = self._coefficient * first * second * present
-        return np.sum(products, axis=-1) + self._constant
+        ]
+        costs = self._cost_of_weights(*lengths) * self._present(gates)
+        return np.sum(costs, axis=-1) + self._constant
 
     def _present(self, gates):
         if gates.ndim == 1:
@@ -100,3 +109,23 @@ class ProductCost(Cost):
         return known[inverse.reshape(-1)].reshape(
             gates.shape[:-1] + (len(self._layer),)
         )
+
+
+class ProductCost(WeightwiseCost):
+    """Sum over weights of `coefficient * first length * second length`.
+
+    Args:
+        channel_map: A `ChannelMap`.
+        terms: List of `(weight, coefficient)` of the weights that cost
+            something; the coefficient multiplies the product of the lengths
+            of all labelled axes.
+        constant: Cost of everything that no structure changes.
+    """
+
+    def __init__(self, channel_map, terms, constant=0.0):
+        self._coefficient = np.array([c for _, c in terms], dtype=float)
+        weights = [weight for weight, _ in terms]
+        super().__init__(channel_map, weights, constant)
+
+    def _cost_of_weights(self, first, second):
+        return self._coefficient * first * second

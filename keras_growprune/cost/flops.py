@@ -1,10 +1,8 @@
 """FLOPs of one example's forward pass."""
 
-import numpy as np
-
 from keras_growprune import keras_internals
 from keras_growprune.cost.cost import ProductCost
-from keras_growprune.structure import axes_of
+from keras_growprune.cost.multiplications import find_multiplications
 from keras_growprune.structure import trace_channels
 
 
@@ -25,45 +23,8 @@ class FlopsCost(ProductCost):
     measure = "flops"
 
     def __init__(self, channel_map):
-        weights = {
-            (id(weight.layer), weight.attribute): weight
-            for weight in channel_map.weights
-        }
-        terms = {}
-        for call in channel_map.calls:
-            known = axes_of(call.operation)
-            for attribute in known.multiplies if known else ():
-                weight = weights.get((id(call.operation), attribute))
-                if weight is None:
-                    continue
-                fixed = [
-                    size
-                    for size, units in zip(weight.full_shape, weight.units)
-                    if units is None
-                ]
-                times = _positions(call, known.positions)
-                key = id(weight)
-                before = terms[key][1] if key in terms else 0.0
-                terms[key] = (weight, before + times * float(np.prod(fixed)))
-        super().__init__(channel_map, list(terms.values()))
-
-
-def _positions(call, where):
-    tensor = (call.outputs if where == "output" else call.inputs)[0]
-    rank = len(tensor.shape)
-    first = getattr(call.operation, "data_format", None) == "channels_first"
-    channel_axis = 1 if first else rank - 1
-    sizes = [
-        s for i, s in enumerate(tensor.shape) if i not in (0, channel_axis)
-    ]
-    if None in sizes:
-        raise ValueError(
-            "FLOPs can only be counted for inputs of a fixed size. Received: "
-            f"layer `{call.operation.name}` works on a tensor of shape "
-            f"{tuple(tensor.shape)}. Give `keras.Input` all sizes but the "
-            "batch, or use `Budget(params=...)`."
-        )
-    return float(np.prod(sizes))
+        found = find_multiplications(channel_map)
+        super().__init__(channel_map, [(m.weight, m.times) for m in found])
 
 
 def count_flops(model):

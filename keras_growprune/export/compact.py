@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_growprune.structure import is_growable
+
 
 def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
     """Builds a plain model that computes what the growing one computes.
@@ -24,6 +26,32 @@ def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
         A `keras.Model` that loads without this library.
     """
     folds = [(point, np.asarray(factors)) for point, factors in folds]
+    model, layers = _build(channel_map, structure, inputs, outputs, folds, name)
+    for layer in channel_map.layers:
+        if id(layer) in layers and isinstance(layer, keras.layers.Layer):
+            _copy_weights(layer, layers[id(layer)], folds)
+    return model
+
+
+def untrained_model(channel_map, structure, inputs, outputs):
+    """Builds a plain model of any structure, with fresh weights.
+
+    The growing network may have another structure at present.
+
+    Args:
+        channel_map: The `ChannelMap` of the growing network.
+        structure: The wanted `Structure`.
+        inputs, outputs: The input and output tensors of the growing network.
+
+    Returns:
+        A `keras.Model` of plain layers.
+    """
+    return _build(channel_map, structure, inputs, outputs, (), None)[0]
+
+
+def _build(channel_map, structure, inputs, outputs, folds, name):
+    """A plain model, and its layers by the id of those that they stand for."""
+    active = np.append(structure.units, True)
     tensors, layers = {}, {}
     for index in channel_map.needed_calls(structure.gates):
         call = channel_map.calls[index]
@@ -50,7 +78,13 @@ def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
             tensors[id(call.outputs[0])] = operation.call_plain(*pair, *factors)
             continue
         if id(operation) not in layers:
-            layers[id(operation)] = _plain(operation, folds)
+            channels = channel_map.channels.get(id(call.outputs[0]))
+            width = (
+                None
+                if channels is None
+                else int(np.count_nonzero(active[channels.units]))
+            )
+            layers[id(operation)] = _plain(operation, folds, width)
         produced = layers[id(operation)](*args, **kwargs)
         for old, new in zip(call.outputs, keras.tree.flatten(produced)):
             tensors[id(old)] = new
@@ -59,17 +93,14 @@ def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
         keras.tree.map_structure(lambda x: tensors[id(x)], outputs),
         name=name,
     )
-    for layer in channel_map.layers:
-        if id(layer) in layers and isinstance(layer, keras.layers.Layer):
-            _copy_weights(layer, layers[id(layer)], folds)
-    return model
+    return model, layers
 
 
-def _plain(operation, folds):
+def _plain(operation, folds, width):
     if not isinstance(operation, keras.layers.Layer):
         return operation  # a stateless operation of `keras.ops`
-    if hasattr(operation, "as_plain_layer"):
-        return operation.as_plain_layer()
+    if is_growable(operation):
+        return operation.as_plain_layer(width)
     config = operation.get_config()
     for point, _ in folds:
         if point.layer is operation and "scale" in config:

@@ -209,11 +209,16 @@ class Market:
         return offers
 
     def _promise_of_gate(self, gate):
+        """Its own worth, else the mean of its kind, else that of all."""
         if not np.isnan(self.gate_worth[gate]):
             return float(self.gate_worth[gate])
         kinds = self.space.gate_kinds
-        alike = self.gates & (kinds == kinds[gate]) & ~np.isnan(self.gate_worth)
-        return float(np.mean(self.gate_worth[alike])) if alike.any() else None
+        measured = self.gates & ~np.isnan(self.gate_worth)
+        alike = measured & (kinds == kinds[gate])
+        for known in (alike, measured):
+            if known.any():
+                return float(np.mean(self.gate_worth[known]))
+        return None
 
     def _known_worth(self, group):
         """Worth of a group's units, with the group's mean where unknown."""

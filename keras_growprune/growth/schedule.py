@@ -26,10 +26,13 @@ class GrowthSchedule:
         settle_at: Float in [0, 1]. When the structure is fixed, as a fraction
             of the run. At least `peak_at`.
         restructure_every: Positive integer. Epochs between restructurings.
+        seed_shape: `"narrow"`: the seed network has all layers, with few units
+            each. `"shallow"`: it has its full widths as far as the seed's
+            cost allows, and only as many of its gated residual branches.
 
     Raises:
         ValueError: If a fraction is out of its range, the moments are out of
-            order, or the seed is larger than the peak.
+            order, the seed is larger than the peak, or its shape is unknown.
 
     Example:
 
@@ -48,6 +51,7 @@ class GrowthSchedule:
         peak_at=0.2,
         settle_at=0.45,
         restructure_every=1,
+        seed_shape="narrow",
     ):
         fractions = dict(seed_fraction=seed_fraction, peak=peak)
         moments = dict(peak_at=peak_at, settle_at=settle_at)
@@ -83,11 +87,17 @@ class GrowthSchedule:
                 "Argument `restructure_every` must be a positive integer. "
                 f"Received: restructure_every={restructure_every!r}"
             )
+        if seed_shape not in ("narrow", "shallow"):
+            raise ValueError(
+                "Argument `seed_shape` must be 'narrow' or 'shallow'. "
+                f"Received: seed_shape={seed_shape!r}"
+            )
         self.seed_fraction = float(seed_fraction)
         self.peak = float(peak)
         self.peak_at = float(peak_at)
         self.settle_at = float(settle_at)
         self.restructure_every = int(restructure_every)
+        self.seed_shape = seed_shape
 
     def settle_epoch(self, epochs):
         """First epoch (from 0) that trains the final structure.
@@ -144,6 +154,7 @@ class GrowthSchedule:
             "peak_at": self.peak_at,
             "settle_at": self.settle_at,
             "restructure_every": self.restructure_every,
+            "seed_shape": self.seed_shape,
         }
 
     @classmethod
@@ -152,5 +163,7 @@ class GrowthSchedule:
         return cls(**config)
 
     def __repr__(self):
-        arguments = ", ".join(f"{k}={v}" for k, v in self.get_config().items())
+        arguments = ", ".join(
+            f"{k}={v!r}" for k, v in self.get_config().items()
+        )
         return f"GrowthSchedule({arguments})"

@@ -74,10 +74,15 @@ class UnitSpace:
             because all of its layers are out of the network.
         """
         now = self.cost(widths, gates)
-        step = np.array([1 if width > 1 else -1 for width in widths])
-        variants = widths - np.diag(step)
+        others = np.array(widths)
+        for group, width in enumerate(widths):
+            others[group] = self.narrower(group, width)
+            if others[group] == width:
+                others[group] = self.wider(group, width)
+        change = np.asarray(widths) - others
+        variants = widths - np.diag(change)
         gates = np.broadcast_to(gates, (len(widths), len(gates)))
-        return (now - self.cost(variants, gates)) * step
+        return (now - self.cost(variants, gates)) / np.where(change, change, 1)
 
     def uniform(self, fraction, fixed=None):
         """Widths that are all about the same fraction of the full ones.
@@ -97,6 +102,31 @@ class UnitSpace:
         for group, width in (fixed or {}).items():
             widths[group] = width
         return widths
+
+    def seed_gates(self, cost, may_leave):
+        """Gated layers of a seed network with full widths, if that fits.
+
+        Args:
+            cost: Cost that the seed network may have.
+            may_leave: Boolean array of shape `(gates,)`: layers that the seed
+                can do without. The others are always there.
+
+        Returns:
+            Boolean array of shape `(gates,)`: as many layers as fit at full
+            widths, spread evenly over the kinds of layers.
+        """
+        gates = ~np.asarray(may_leave, dtype=bool)
+        candidates = list(np.flatnonzero(may_leave))
+        while candidates:
+            present = np.bincount(
+                self.gate_kinds[gates], minlength=np.max(self.gate_kinds) + 1
+            )
+            index = min(candidates, key=lambda i: present[self.gate_kinds[i]])
+            candidates.remove(index)
+            gates[index] = True
+            if self.cost(self.sizes, gates) > cost * (1 + 1e-9):
+                gates[index] = False
+        return gates
 
     def seed_widths(self, cost, gates, fixed=None):
         """Uniformly narrow widths of at most a given cost.

@@ -45,10 +45,10 @@ class Growable:
                 "that model from the network that `compact()` returns."
             )
 
-    def _plain_config(self):
+    def _plain_config(self, width=None):
         config = self.get_config()
         del config[f"seed_{self._width_name}"]
-        config[self._width_name] = getattr(self, self._width_name)
+        config[self._width_name] = width or getattr(self, self._width_name)
         return config
 
 

@@ -58,9 +58,13 @@ class GrowableConv2D(Growable, keras.layers.Conv2D):
         outputs = self.gate(outputs)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def as_plain_layer(self):
-        """Returns a new `keras.layers.Conv2D` of the present width."""
-        return keras.layers.Conv2D.from_config(self._plain_config())
+    def as_plain_layer(self, width=None):
+        """Returns a new `keras.layers.Conv2D`.
+
+        Args:
+            width: Its number of filters. Defaults to `None`: the present one.
+        """
+        return keras.layers.Conv2D.from_config(self._plain_config(width))
 
 
 register_axes(

@@ -53,9 +53,13 @@ class GrowableDense(Growable, keras.layers.Dense):
         outputs = self.gate(outputs)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def as_plain_layer(self):
-        """Returns a new `keras.layers.Dense` of the present width."""
-        return keras.layers.Dense.from_config(self._plain_config())
+    def as_plain_layer(self, width=None):
+        """Returns a new `keras.layers.Dense`.
+
+        Args:
+            width: Its number of units. Defaults to `None`: the present one.
+        """
+        return keras.layers.Dense.from_config(self._plain_config(width))
 
 
 register_axes(

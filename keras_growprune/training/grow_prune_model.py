@@ -8,6 +8,7 @@ from keras_growprune import keras_internals
 from keras_growprune.cost import Budget
 from keras_growprune.export import compact_model
 from keras_growprune.export import export_saved_model
+from keras_growprune.export import untrained_model
 from keras_growprune.growth import GrowthSchedule
 from keras_growprune.training import validation
 from keras_growprune.training.growth_callback import GrowthCallback
@@ -38,7 +39,9 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             structures are sampled (Yuan et al., ICLR 2021). Or an object of
             a subclass of `keras_growprune.growth.Rule`.
         width_multiple: Positive integer. Widths are multiples of it (or the
-            full width), which many devices compute fastest. Defaults to 1.
+            full width), which many devices compute fastest. `"auto"`: the
+            block of the budget's device. Defaults to 1. Under a budget of
+            time, widths are multiples of the device's block in any case.
         seed: Integer, of all random numbers that growing draws. Defaults to
             `None`: drawn, reproducibly after `keras.utils.set_random_seed`.
         name: As in `keras.Model`.
@@ -106,7 +109,7 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         self._unit_gate = controller.gates.unit_gate
         self._layer_gate = controller.gates.layer_gate
         self._call_plan = controller.plan
-        self._width_multiple = int(width_multiple)
+        self._width_multiple = width_multiple
         self.gate_optimizer = None
 
     # What it is now
@@ -338,6 +341,22 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             name=self.name,
         )
 
+    def untrained(self, structure=None):
+        """Returns a plain network of a structure, with fresh weights.
+
+        To train a structure from scratch, say, or to time it. This model
+        stays as it is.
+
+        Args:
+            structure: A `Structure`. Defaults to `None`: the present one.
+
+        Returns:
+            A `keras.Model` of plain layers, not compiled.
+        """
+        inputs, outputs = keras_internals.graph_structure(self)
+        structure = structure or self.structure
+        return untrained_model(self._growth.map, structure, inputs, outputs)
+
     def export(self, filepath, **kwargs):
         """Writes the compact network as a SavedModel, in TF Hub's style.
 
@@ -366,7 +385,11 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             "budget": self.budget.get_config(),
             "schedule": self.schedule.get_config(),
             "rule": validation.serialize_rule(self._growth.rule),
-            "width_multiple": self._width_multiple,
+            "width_multiple": (
+                self._width_multiple
+                if self._width_multiple == "auto"
+                else int(self._width_multiple)
+            ),
             "seed": self._seed,
         }
 

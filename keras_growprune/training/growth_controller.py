@@ -1,5 +1,6 @@
 """Runs the growing of one model: decides, restructures, keeps the books."""
 
+import math
 import numbers
 import time
 
@@ -10,6 +11,7 @@ from keras_growprune.cost import FlopsCost
 from keras_growprune.cost import ParameterCost
 from keras_growprune.growth import GrowthState
 from keras_growprune.growth import UnitSpace
+from keras_growprune.layers import GatedAdd
 from keras_growprune.structure import Structure
 from keras_growprune.structure import find_branch_points
 from keras_growprune.structure import find_gate_points
@@ -33,7 +35,8 @@ class GrowthController:
         budget: A `Budget`.
         schedule: A `GrowthSchedule` or None for the rule's own.
         rule: A `Rule`.
-        width_multiple: Widths are multiples of this, or the full width.
+        width_multiple: Widths are multiples of this (`"auto"`: of the
+            device's block), or the full width.
         seed: Integer, of all random numbers.
     """
 
@@ -45,14 +48,17 @@ class GrowthController:
         calls = keras_internals.graph_calls(model)
         self.map = trace_channels(calls, model.outputs)
         validation.check_not_grown_elsewhere(model, self.map)
-        validation.check_network(model, self.map, width_multiple)
+        # Time falls only where a whole block of the device goes.
+        asked = 1 if width_multiple == "auto" else width_multiple
+        multiple = math.lcm(int(asked), budget.block)
+        validation.check_network(model, self.map, width_multiple, multiple)
         self.cost = budget.cost(self.map)
         self.limit = budget.limit(self.cost)
         self.flops = self._flops_or_none()
         self.params = ParameterCost(self.map)
         self.space = UnitSpace(
             sizes=self.map.sizes,
-            multiples=np.full(len(self.map.groups), width_multiple),
+            multiples=np.full(len(self.map.groups), multiple),
             gate_kinds=self._gate_kinds(),
             cost=self.cost,
             least=self.map.least_widths(),
@@ -104,18 +110,22 @@ class GrowthController:
         return np.array([order[stream] for stream in streams], dtype=int)
 
     def _plant_seed(self):
+        target = self.schedule.seed_fraction * self.cost.full
         gates = np.ones(len(self.map.gates), bool)
+        if self.schedule.seed_shape == "shallow":
+            # A skip that never lived could not come as the identity.
+            adds = [isinstance(g.layer, GatedAdd) for g in self.map.gates]
+            gates = self.space.seed_gates(target, np.array(adds, bool))
         fixed = {
             index: group.seed
             for index, group in enumerate(self.map.groups)
             if group.seed is not None
         }
-        target = self.schedule.seed_fraction * self.cost.full
         widths = self.space.seed_widths(target, gates, fixed)
         units = np.zeros(self.map.unit_count, bool)
         for part, width in zip(self.space.slices(), widths):
             units[part.start : part.start + width] = True
-        self.seed_widths = widths
+        self.seed_widths, self.seed_gates = widths, gates
         self._set_structure(units, gates)
         self.rule.start(self.state, self.space, target)
         self.gates.push(self.state)

@@ -24,7 +24,8 @@ def structure_table(controller):
         )
     for index, gate in enumerate(controller.map.gates):
         on = "on" if state.gates[index] else "off"
-        rows.append((gate.name, on, "on", "on", ""))
+        seed = "on" if controller.seed_gates[index] else "off"
+        rows.append((gate.name, on, seed, "on", ""))
     for name, reason in controller.map.frozen.items():
         rows.append((name, "fixed", "", "", reason))
     header = ("layer (+ coupled)", "now", "seed", "full", "mean logit")

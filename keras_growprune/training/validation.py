@@ -47,10 +47,16 @@ def check_arguments(inputs, outputs, budget, schedule, width_multiple):
             "Argument `schedule` must be a `GrowthSchedule` or None. "
             f"Received: schedule={schedule!r}"
         )
-    if not is_count(width_multiple):
+    if width_multiple == "auto" and budget.profile is None:
         raise ValueError(
-            "Argument `width_multiple` must be a positive integer. Received: "
-            f"width_multiple={width_multiple!r}"
+            "`width_multiple='auto'` takes the device's block from the "
+            "budget's profile. Received: a budget without one, "
+            f"budget={budget!r}. Give a number, such as width_multiple=8."
+        )
+    if width_multiple != "auto" and not is_count(width_multiple):
+        raise ValueError(
+            "Argument `width_multiple` must be a positive integer or 'auto'. "
+            f"Received: width_multiple={width_multiple!r}"
         )
 
 
@@ -81,8 +87,15 @@ def deserialize_rule(config):
     return keras.saving.deserialize_keras_object(config)
 
 
-def check_network(model, channel_map, width_multiple):
-    """Checks that there is something to grow, and that it can be resized."""
+def check_network(model, channel_map, width_multiple, multiple):
+    """Checks that there is something to grow, and that it can be resized.
+
+    Args:
+        model: The model.
+        channel_map: Its `ChannelMap`.
+        width_multiple: What the user asked for.
+        multiple: What widths will be multiples of.
+    """
     for name, reason in channel_map.frozen.items():
         if reason == "feeds an output of the model":
             raise ValueError(
@@ -105,18 +118,18 @@ def check_network(model, channel_map, width_multiple):
             )
         )
     for group in channel_map.groups:
-        if group.size < width_multiple:
+        if width_multiple != "auto" and group.size < width_multiple:
             raise ValueError(
                 "Argument `width_multiple` must not be larger than any "
                 f"growable layer. Received: width_multiple={width_multiple}, "
                 f"but layer `{group.name}` has a full width of {group.size}."
             )
         seed = group.seed
-        if seed is not None and seed % width_multiple and seed < group.size:
+        if seed is not None and seed % multiple and seed < group.size:
             raise ValueError(
                 f"The seed width of layer `{group.name}` must be a multiple "
                 f"of `width_multiple` or the full width. Received: {seed}, "
-                f"width_multiple={width_multiple}"
+                f"width_multiple={width_multiple!r}, which makes {multiple}"
             )
     for layer in channel_map.layers:
         if layer.__class__.__name__ == "StructureGate":
@@ -174,13 +187,12 @@ def check_reachable(space, budget, limit, cost):
     smallest = float(space.cost(space.smallest_widths(), gates))
     if smallest <= limit <= cost.full:
         return
-    as_count = isinstance(budget.value, int)
-    low, high = smallest, cost.full
-    if not as_count:
-        low, high = smallest / cost.full, 1.0
-    shown = (
-        f"{low:,.0f} to {high:,.0f}" if as_count else f"{low:.4f} to {high:.1f}"
-    )
+    if not budget.is_absolute:
+        shown = f"{smallest / cost.full:.4f} to 1.0"
+    elif budget.measure == "latency":
+        shown = f"{smallest:.4g} to {cost.full:.4g} ms"
+    else:
+        shown = f"{smallest:,.0f} to {cost.full:,.0f}"
     raise ValueError(
         f"The budget cannot be met: with this network, `{budget.measure}` can "
         f"be {shown}. Received: {budget!r}"

@@ -226,17 +226,30 @@ def test_units_that_never_lived_come_before_dormant_ones():
     assert order == [3, 4, 2, 1]
 
 
-def test_a_layer_promises_its_own_worth_or_the_mean_of_its_kind():
-    space = linear_space([1], [1], gate_costs=[2] * 4, kinds=[0, 0, 0, 1])
-    market = Market(space, [1], [1, 1, 0, 0], [1], [4, 8, NAN, NAN])
+@pytest.mark.parametrize(
+    "gate_worth,price",
+    [
+        ([4, 8, 2, 1], 0.5),  # its own worth
+        ([4, 8, 2, NAN], 1.0),  # the mean of its kind
+        ([4, 8, NAN, NAN], 3.0),  # nothing of its kind is known: all layers
+    ],
+)
+def test_a_layer_promises_its_own_worth_or_that_of_those_like_it(
+    gate_worth, price
+):
+    space = linear_space([1], [1], gate_costs=[2] * 4, kinds=[0, 0, 1, 1])
+    there = [1, 1, not np.isnan(gate_worth[2]), 0]
+    market = Market(space, [1], there, [1], gate_worth)
     market.buy_up_to(100)
-    # Of the last one's kind none is measured: nobody knows its worth.
-    assert market.gates.tolist() == [True, True, True, False]
-    assert market.price == 3.0
-    market = Market(space, [1], [1, 1, 0, 0], [1], [4, 8, NAN, 1])
+    assert market.gates.all()
+    assert market.price == price
+
+
+def test_no_layer_is_bought_while_none_was_ever_measured():
+    space = linear_space([1], [1], gate_costs=[2] * 2)
+    market = Market(space, [1], [1, 0], [1], [NAN, NAN])
     market.buy_up_to(100)
-    assert market.gates.tolist() == [True, True, True, True]
-    assert market.price == 0.5
+    assert market.gates.tolist() == [True, False]
 
 
 def test_landing_exchanges_units_for_more_worth():

@@ -140,11 +140,17 @@ def test_config_round_trip_keeps_every_argument():
         peak_at=0.1,
         settle_at=0.6,
         restructure_every=3,
+        seed_shape="shallow",
     )
     schedule = GrowthSchedule(**config)
     assert schedule.get_config() == config
     assert GrowthSchedule.from_config(config).get_config() == config
     assert repr(schedule) == (
         "GrowthSchedule(seed_fraction=0.3, peak=0.7, peak_at=0.1, "
-        "settle_at=0.6, restructure_every=3)"
+        "settle_at=0.6, restructure_every=3, seed_shape='shallow')"
     )
+
+
+def test_an_unknown_shape_of_the_seed_is_refused():
+    with pytest.raises(ValueError, match="'narrow' or 'shallow'.*'wide'"):
+        GrowthSchedule(seed_shape="wide")

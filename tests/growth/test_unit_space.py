@@ -161,3 +161,30 @@ def test_no_width_is_below_the_least_one(multiple, least, smallest):
     assert space.smallest_widths().tolist() == [smallest]
     assert space.narrower(0, smallest) == smallest
     assert space.uniform(0.01).tolist() == [smallest]
+
+
+@pytest.mark.parametrize(
+    "cost,expected",
+    [
+        (10, [0, 0, 0, 0, 0]),  # the widths alone cost 10
+        (11, [1, 0, 0, 0, 0]),
+        (13, [1, 0, 0, 1, 0]),  # then one of the other kind, which costs 2
+        (14, [1, 1, 0, 1, 0]),
+        (15, [1, 1, 1, 1, 0]),  # no room for another one of the other kind
+        (99, [1, 1, 1, 1, 1]),
+    ],
+)
+def test_a_shallow_seed_has_layers_of_all_kinds_as_far_as_they_fit(
+    cost, expected
+):
+    space = UnitSpace(
+        sizes=np.array([10]),
+        multiples=np.array([1]),
+        gate_kinds=np.array([0, 0, 0, 1, 1]),
+        cost=lambda widths, gates: (
+            np.sum(widths, axis=-1) + gates @ np.array([1, 1, 1, 2, 2])
+        ),
+    )
+    assert space.seed_gates(cost, np.ones(5, bool)).tolist() == expected
+    stays = np.array([True, True, False, True, True])
+    assert space.seed_gates(0, stays).tolist() == [0, 0, 1, 0, 0]

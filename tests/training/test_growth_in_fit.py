@@ -17,6 +17,7 @@ from tests.networks import fit
 from tests.networks import grow
 from tests.networks import mark_as_lived
 from tests.networks import network_arrays
+from tests.networks import plain_chain
 from tests.networks import random_network
 from tests.networks import residual
 from tests.networks import with_units
@@ -284,3 +285,29 @@ def test_layers_alone_are_bought_and_sold_where_no_width_can_change():
     assert model.settled
     # Three layers of 36 + 12 and a head of 21 units: 165, of which two fit.
     assert model.structure.gates.sum() == 2
+
+
+def test_a_shallow_seed_is_wide_and_grows_layers_that_start_as_the_identity():
+    schedule = kgp.GrowthSchedule(0.6, 1.0, 0.3, 0.6, seed_shape="shallow")
+    model = grow(
+        residual(4, blocks=3), kgp.Budget(flops=1.0), schedule=schedule
+    )
+    assert all(w == 4 for w in model.widths.values())
+    assert model.structure.gates.tolist() == [True, False, False]
+    compile_model(model, keras.optimizers.SGD(0.0))  # trains nothing
+    counts = []
+    look = AtEpoch(lambda _: counts.append(model.structure.gates.sum()))
+    fit(model, epochs=4, callbacks=[look])
+    assert counts[0] == 1 and counts[-1] == 3
+    ends = [
+        layer.get_weights()[0].tolist()
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ][2::2]
+    assert ends == [[1.0] * 4, [0.0] * 4, [0.0] * 4]
+
+
+def test_a_shallow_seed_keeps_skips_that_could_not_start_as_the_identity():
+    schedule = kgp.GrowthSchedule(0.3, 1.0, seed_shape="shallow")
+    model = grow(plain_chain(4), kgp.Budget(flops=1.0), schedule=schedule)
+    assert model.structure.gates.all()

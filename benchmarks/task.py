@@ -1,0 +1,138 @@
+"""One training task: data, network, schedule, the same for all methods."""
+
+import dataclasses
+import pathlib
+import sys
+import time
+
+import keras
+import numpy as np
+
+import keras_growprune as kgp
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
+
+import image_data  # noqa: E402
+
+_VALIDATION_COUNT = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Sizes of a task.
+
+    Attributes:
+        depth: Depth of the residual network.
+        image_size: Height and width that images are averaged down to.
+        examples: Training images.
+        epochs: Epochs of an ordinary training.
+        batch_size: Images in a batch.
+        learning_rate: Initial learning rate of the cosine schedule.
+        weight_decay: Factor of the L2 penalty on kernels.
+    """
+
+    depth: int
+    image_size: int
+    examples: int
+    epochs: int
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    weight_decay: float = 5e-4
+
+
+PRESETS = {
+    # A minute: to try the benchmark itself.
+    "smoke": Preset(depth=8, image_size=8, examples=512, epochs=3),
+    # What two CPU cores train in a quarter of an hour.
+    "small": Preset(depth=14, image_size=16, examples=12_500, epochs=36),
+    # The papers' setting, for an accelerator.
+    "standard": Preset(depth=20, image_size=32, examples=50_000, epochs=160),
+}
+
+
+class Task:
+    """CIFAR-10 in one size.
+
+    Args:
+        preset: Name of a `Preset`.
+        split: `"test"`, or `"validation"`: images of the training set that
+            are not trained on, to choose settings by.
+    """
+
+    def __init__(self, preset, split):
+        self.preset = PRESETS[preset]
+        (images, labels), test = image_data.load("cifar10")
+        count = self.preset.examples
+        if split == "validation":
+            count = min(count, len(images) - _VALIDATION_COUNT)
+            test = (
+                images[count : count + _VALIDATION_COUNT],
+                labels[count : count + _VALIDATION_COUNT],
+            )
+        self.train_data = self._shrunk(images[:count]), labels[:count]
+        self.test_data = self._shrunk(test[0]), test[1]
+
+    def _shrunk(self, images):
+        size = self.preset.image_size
+        times = images.shape[1] // size
+        shape = (len(images), size, times, size, times, images.shape[-1])
+        return np.ascontiguousarray(images.reshape(shape).mean(axis=(2, 4)))
+
+    def network(self, width=1.0, depth=None, growable=False):
+        """`(inputs, outputs)` of the task's network."""
+        size = self.preset.image_size
+        return kgp.models.resnet(
+            (size, size, 3),
+            depth=depth or self.preset.depth,
+            width=width,
+            growable=growable,
+            weight_decay=self.preset.weight_decay,
+        )
+
+    def narrow_network(self, cost_of, limit):
+        """The widest uniformly narrow plain network of at most `limit`."""
+        for width in np.arange(1.0, 0.0, -1 / 128):
+            model = keras.Model(*self.network(width))
+            if cost_of(model) <= limit:
+                return model
+        raise ValueError(f"No uniformly narrow network costs at most {limit}.")
+
+    def train(self, model, seed, epochs=None, learning_rate=None, **fit):
+        """Trains a model from where it is.
+
+        Args:
+            model: The model.
+            seed: Seed of the order of the data and of its augmentation.
+            epochs: Epochs. Defaults to those of the preset.
+            learning_rate: Initial one. Defaults to that of the preset.
+            **fit: More arguments of `fit`.
+
+        Returns:
+            A dict: `loss` (of the last epoch) and `seconds`.
+        """
+        preset = self.preset
+        epochs = epochs or preset.epochs
+        data = image_data.batches(*self.train_data, preset.batch_size, seed)
+        model.compile(
+            keras.optimizers.SGD(
+                keras.optimizers.schedules.CosineDecay(
+                    learning_rate or preset.learning_rate, len(data) * epochs
+                ),
+                momentum=0.9,
+                nesterov=True,
+            ),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        started = time.perf_counter()
+        history = model.fit(data, epochs=epochs, verbose=0, **fit).history
+        return {
+            "loss": history["loss"][-1],
+            "seconds": time.perf_counter() - started,
+        }
+
+    def accuracy(self, model):
+        """Accuracy on the images that are held out, in percent."""
+        images, labels = self.test_data
+        logits = model.predict(images, batch_size=500, verbose=0)
+        return 100 * float(np.mean(np.argmax(logits, axis=-1) == labels))

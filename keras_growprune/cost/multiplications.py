@@ -1,0 +1,89 @@
+"""Where a network multiplies: which weight, and how often."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_growprune.structure import WeightAxes
+from keras_growprune.structure import axes_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Multiplication:
+    """One weight in one call of its layer.
+
+    Attributes:
+        call: The call.
+        weight: The weight, a `WeightAxes`.
+        times: Multiply-adds for each pair of an input and an output channel
+            (for each channel, where the weight has one such axis).
+        outputs: Number of output values of one example, in the full network.
+    """
+
+    call: object
+    weight: WeightAxes
+    times: float
+    outputs: int
+
+
+def find_multiplications(channel_map):
+    """Returns the `Multiplication`s of a network, in the order of its calls.
+
+    Args:
+        channel_map: A `ChannelMap`.
+
+    Raises:
+        ValueError: If a layer's input has no fixed size, so that nobody can
+            say how often its weights are used.
+    """
+    weights = {
+        (id(weight.layer), weight.attribute): weight
+        for weight in channel_map.weights
+    }
+    found = []
+    for call in channel_map.calls:
+        known = axes_of(call.operation)
+        for attribute in known.multiplies if known else ():
+            weight = weights.get((id(call.operation), attribute))
+            if weight is None:
+                continue
+            fixed = [
+                size
+                for size, units in zip(weight.full_shape, weight.units)
+                if units is None
+            ]
+            tensors = {"output": call.outputs, "input": call.inputs}
+            uses = _positions(call, tensors[known.positions][0])
+            found.append(
+                Multiplication(
+                    call=call,
+                    weight=weight,
+                    times=uses * float(np.prod(fixed)),
+                    outputs=_positions(call, call.outputs[0])
+                    * _full_channels(channel_map, call.outputs[0]),
+                )
+            )
+    return found
+
+
+def _full_channels(channel_map, tensor):
+    known = channel_map.channels.get(id(tensor))
+    # Not by its shape where widths change: it may be narrow at present.
+    return tensor.shape[-1] if known is None else len(known.units)
+
+
+def _positions(call, tensor):
+    rank = len(tensor.shape)
+    first = getattr(call.operation, "data_format", None) == "channels_first"
+    channel_axis = 1 if first else rank - 1
+    sizes = [
+        s for i, s in enumerate(tensor.shape) if i not in (0, channel_axis)
+    ]
+    if None in sizes:
+        raise ValueError(
+            "FLOPs can only be counted for inputs of a fixed size. Received: "
+            f"layer `{call.operation.name}` works on a tensor of shape "
+            f"{tuple(tensor.shape)}. Give `keras.Input` all sizes but the "
+            "batch, or use `Budget(params=...)`."
+        )
+    return int(np.prod(sizes))

@@ -1,0 +1,266 @@
+"""How long layers take on one device."""
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_growprune.devices.latency_cost import LatencyCost
+from keras_growprune.devices.latency_cost import layer_features
+from keras_growprune.devices.layer_work import LayerWork
+from keras_growprune.devices.layer_work import work_of
+from keras_growprune.devices.measurement import measure_records
+
+_BLOCKS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@keras.saving.register_keras_serializable(package="keras_growprune")
+class DeviceProfile:
+    """A small cost model of one device, fitted to measured times.
+
+    The time of a network is a constant and a sum over its layers that
+    multiply: `a * multiply-adds + b * outputs + c`. Devices compute channels
+    in blocks, so multiply-adds count widths that are rounded up; memory
+    traffic goes with the outputs; each layer has a fixed price. One `(a, b,
+    c)` for each kind of layer.
+
+    Usually made by `measure` or `fit`, and kept by `save` and `load`.
+
+    Args:
+        layers: Maps a kind of layer (`"convolution"`, `"pointwise"`,
+            `"depthwise"`, `"dense"`) to `(a, b, c)`: milliseconds per million
+            multiply-adds, per million outputs, and for the layer itself.
+        block: Positive integer, channels that the device computes at once.
+        constant: Milliseconds of a call of any network.
+        batch_size: Examples of one call.
+        runtime: What ran it, such as `"litert"`.
+        error: Median relative error of the prediction for networks that were
+            left out of the fit, or None.
+
+    Example:
+
+    ```python
+    profile = kgp.DeviceProfile.measure(model, runtime="litert")
+    profile.save("phone.json")
+    budget = kgp.Budget(latency=0.5, profile=profile)
+    ```
+    """
+
+    def __init__(
+        self,
+        layers,
+        block=1,
+        constant=0.0,
+        batch_size=1,
+        runtime="",
+        error=None,
+    ):
+        self.layers = {
+            kind: tuple(float(value) for value in values)
+            for kind, values in layers.items()
+        }
+        self.block = int(block)
+        self.constant = float(constant)
+        self.batch_size = int(batch_size)
+        self.runtime = runtime
+        self.error = error
+
+    def factors(self, kind):
+        """`(a, b, c)` of a kind of layer.
+
+        A kind that was not measured counts like the most similar one.
+        """
+        alike = {
+            "convolution": ("pointwise", "dense", "depthwise"),
+            "pointwise": ("convolution", "dense", "depthwise"),
+            "depthwise": ("convolution", "pointwise", "dense"),
+            "dense": ("pointwise", "convolution", "depthwise"),
+        }
+        for name in (kind, *alike[kind]):
+            if name in self.layers:
+                return self.layers[name]
+        raise ValueError("The profile has no layer at all. Measure it anew.")
+
+    def milliseconds(self, model):
+        """Predicts the time of one call.
+
+        Args:
+            model: A functional `keras.Model` with inputs of fixed size.
+
+        Returns:
+            Milliseconds of `batch_size` examples.
+        """
+        return self.constant + sum(
+            float(np.dot(_features(work, self.block), self.factors(work.kind)))
+            for work in work_of(model)
+        )
+
+    def cost(self, channel_map):
+        """Returns the `Cost` of a network's structures on this device."""
+        return LatencyCost(channel_map, self)
+
+    @classmethod
+    def measure(
+        cls, model, runtime="tensorflow", batch_size=1, seconds=60, verbose=1
+    ):
+        """Measures networks of a growing model's structures on this machine.
+
+        The model itself is left as it is.
+
+        Args:
+            model: A `GrowPruneModel`.
+            runtime: `"tensorflow"` (inference), `"tensorflow-train"` (a
+                training step with the momentum optimizer) or `"litert"`
+                (inference on one thread, as on a phone).
+            batch_size: Examples of one call.
+            seconds: How long it may take, about.
+            verbose: 0 for silence, 1 for a progress bar and the error found.
+
+        Returns:
+            A `DeviceProfile`.
+        """
+        records = measure_records(model, runtime, batch_size, seconds, verbose)
+        profile = cls.fit(records, runtime=runtime, batch_size=batch_size)
+        if verbose:
+            print(
+                f"{len(records)} networks, block {profile.block}, median error "
+                f"{profile.error:.1%}"
+            )
+        return profile
+
+    @classmethod
+    def fit(cls, records, runtime="", batch_size=1):
+        """Fits a profile to timings from anywhere.
+
+        Args:
+            records: List of dicts, one for each network that was timed:
+                `"layers"`, a list of `LayerWork` (or of their dicts; one
+                layer is a network too), and `"milliseconds"`.
+            runtime: What ran them.
+            batch_size: Examples of one call.
+
+        Returns:
+            A `DeviceProfile`.
+
+        Raises:
+            ValueError: If there are fewer than three records, or a time is
+                not positive.
+        """
+        records = [_checked(record) for record in records]
+        if len(records) < 3:
+            raise ValueError(
+                "A profile needs timings of at least three networks. "
+                f"Received: {len(records)}"
+            )
+        kinds = sorted({w.kind for r in records for w in r["layers"]})
+        times = np.array([record["milliseconds"] for record in records])
+        fits = []
+        for block in _BLOCKS:
+            table = np.array([_row(r["layers"], kinds, block) for r in records])
+            # Relative errors count: small networks as much as large ones.
+            relative = table / times[:, None]
+            solution = _solve_non_negative(relative)
+            misfit = float(np.sum((relative @ solution - 1) ** 2))
+            fits.append((misfit, block, relative, solution))
+        # The smallest block whose misfit is (nearly) the least.
+        least = min(fit[0] for fit in fits)
+        _, block, relative, solution = next(
+            fit for fit in fits if fit[0] <= 1.02 * least + 1e-12
+        )
+        return cls(
+            layers=dict(zip(kinds, solution[:-1].reshape(-1, 3))),
+            block=block,
+            constant=solution[-1],
+            batch_size=batch_size,
+            runtime=runtime,
+            error=_error_of_left_out(relative),
+        )
+
+    def save(self, filepath):
+        """Writes the profile as JSON."""
+        text = json.dumps(self.get_config(), indent=2)
+        pathlib.Path(filepath).write_text(text + "\n")
+
+    @classmethod
+    def load(cls, filepath):
+        """Reads a profile that `save` wrote."""
+        return cls.from_config(json.loads(pathlib.Path(filepath).read_text()))
+
+    def get_config(self):
+        """Returns the constructor's arguments as a dict."""
+        return {
+            "layers": {k: list(v) for k, v in self.layers.items()},
+            "block": self.block,
+            "constant": self.constant,
+            "batch_size": self.batch_size,
+            "runtime": self.runtime,
+            "error": self.error,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the profile that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self):
+        return (
+            f"DeviceProfile(runtime={self.runtime!r}, "
+            f"batch_size={self.batch_size}, block={self.block})"
+        )
+
+
+def _checked(record):
+    milliseconds = record["milliseconds"]
+    if not milliseconds > 0:
+        raise ValueError(
+            "Each record must have a positive time. Received: "
+            f"milliseconds={milliseconds!r}"
+        )
+    layers = [
+        work if isinstance(work, LayerWork) else LayerWork.from_dict(work)
+        for work in record["layers"]
+    ]
+    return {"layers": layers, "milliseconds": float(milliseconds)}
+
+
+def _features(work, block):
+    lengths = [*work.channels, np.nan][:2]
+    return layer_features(work.times, lengths, work.outputs, block)
+
+
+def _row(layers, kinds, block):
+    """Sums of features by kind, and the 1 of the constant."""
+    row = np.zeros((len(kinds), 3))
+    for work in layers:
+        row[kinds.index(work.kind)] += _features(work, block)
+    return np.append(row.ravel(), 1.0)
+
+
+def _solve_non_negative(relative):
+    """Least squares of `relative @ solution = 1` with a solution >= 0."""
+    solution = np.zeros(relative.shape[1])
+    columns = np.flatnonzero(np.any(relative > 0, axis=0))
+    scale = np.linalg.norm(relative, axis=0)
+    target = np.ones(len(relative))
+    while len(columns):
+        found = np.linalg.lstsq(
+            relative[:, columns] / scale[columns], target, rcond=1e-9
+        )[0]
+        if np.all(found >= 0):
+            solution[columns] = found / scale[columns]
+            break
+        columns = np.delete(columns, np.argmin(found))
+    return solution
+
+
+def _error_of_left_out(relative, parts=5):
+    """Median relative error of records that a fit has not seen."""
+    errors = []
+    index = np.arange(len(relative))
+    for part in range(parts):
+        left_out = index % parts == part
+        if left_out.any() and not left_out.all():
+            solution = _solve_non_negative(relative[~left_out])
+            errors.extend(np.abs(relative[left_out] @ solution - 1))
+    return float(np.median(errors))

@@ -1,0 +1,68 @@
+"""Time as a cost: what a structure takes on one device."""
+
+import numpy as np
+
+from keras_growprune.cost import WeightwiseCost
+from keras_growprune.cost import find_multiplications
+from keras_growprune.devices.layer_work import kind_of
+
+
+class LatencyCost(WeightwiseCost):
+    """Predicted milliseconds of one call on a device.
+
+    A sum over the layers that multiply: `a * multiply-adds + b * outputs + c`,
+    where the multiply-adds count the widths rounded up to the device's block,
+    and a, b and c are the device's, one for each kind of layer.
+
+    Args:
+        channel_map: A `ChannelMap`.
+        profile: A `DeviceProfile`.
+    """
+
+    measure = "latency"
+
+    def __init__(self, channel_map, profile):
+        found = find_multiplications(channel_map)
+        self._block = profile.block
+        self._times = np.array([m.times for m in found])
+        self._factors = np.array([profile.factors(kind_of(m)) for m in found])
+        sides = [sum(u is not None for u in m.weight.units) for m in found]
+        self._has_second = np.array(sides) == 2
+        self._outputs = np.array([m.outputs / _output_side(m) for m in found])
+        super().__init__(
+            channel_map, [m.weight for m in found], profile.constant
+        )
+
+    def _cost_of_weights(self, first, second):
+        lengths = [first, np.where(self._has_second, second, np.nan)]
+        outputs = np.where(self._has_second, second, first) * self._outputs
+        features = layer_features(self._times, lengths, outputs, self._block)
+        return np.sum(features * self._factors, axis=-1)
+
+
+def layer_features(times, lengths, outputs, block):
+    """What the time of a layer is linear in.
+
+    Args:
+        times: Array `(..., layers)`, multiply-adds per pair of channels.
+        lengths: Two arrays `(..., layers)`: numbers of channels that are
+            multiplied with each other, NaN where there is only one.
+        outputs: Array `(..., layers)`, numbers of output values.
+        block: Channels that the device computes at once.
+
+    Returns:
+        Array `(..., layers, 3)`: millions of multiply-adds with the lengths
+        rounded up to whole blocks, millions of outputs, and 1.
+    """
+    work = np.asarray(times, dtype=float)
+    for length in lengths:
+        rounded = np.ceil(np.asarray(length, dtype=float) / block) * block
+        work = work * np.where(np.isnan(rounded), 1.0, rounded)
+    outputs = np.broadcast_to(outputs, work.shape)
+    return np.stack([work / 1e6, outputs / 1e6, np.ones_like(work)], axis=-1)
+
+
+def _output_side(multiplication):
+    """Length in the full network of the axis that the outputs follow."""
+    sides = [u for u in multiplication.weight.units if u is not None]
+    return len(sides[-1])

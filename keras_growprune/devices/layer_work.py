@@ -1,0 +1,77 @@
+"""What the layers of a network give a device to do."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_growprune import keras_internals
+from keras_growprune.cost import find_multiplications
+from keras_growprune.structure import axes_of
+from keras_growprune.structure import trace_channels
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerWork:
+    """One convolution or dense layer, for one example.
+
+    Attributes:
+        kind: `"convolution"`, `"pointwise"` (a convolution of size 1),
+            `"depthwise"` or `"dense"`.
+        times: Multiply-adds for each pair of an input and an output channel,
+            or for each channel of a depthwise convolution.
+        channels: Numbers of channels that are multiplied with each other:
+            `(inputs, outputs)`, or `(inputs,)` of a depthwise convolution.
+        outputs: Number of output values.
+    """
+
+    kind: str
+    times: float
+    channels: tuple
+    outputs: int
+
+    def to_dict(self):
+        """Returns the attributes as a dict that JSON can hold."""
+        return {**dataclasses.asdict(self), "channels": list(self.channels)}
+
+    @classmethod
+    def from_dict(cls, values):
+        """Returns what `to_dict` described."""
+        return cls(**{**values, "channels": tuple(values["channels"])})
+
+
+def kind_of(multiplication):
+    """The `LayerWork.kind` of a `Multiplication`."""
+    weight = multiplication.weight
+    if axes_of(weight.layer).channels == "depthwise":
+        return "depthwise"
+    fixed = [
+        size
+        for size, units in zip(weight.full_shape, weight.units)
+        if units is None
+    ]
+    if not fixed:
+        return "dense"
+    return "pointwise" if np.prod(fixed) == 1 else "convolution"
+
+
+def work_of(model):
+    """Lists the `LayerWork` of a functional model's layers.
+
+    Args:
+        model: A functional `keras.Model` with inputs of fixed size.
+
+    Returns:
+        A list of `LayerWork`, one for each call of a layer that multiplies.
+    """
+    calls = keras_internals.graph_calls(model)
+    return [
+        LayerWork(
+            kind=kind_of(m),
+            times=m.times,
+            channels=tuple(
+                len(units) for units in m.weight.units if units is not None
+            ),
+            outputs=m.outputs,
+        )
+        for m in find_multiplications(trace_channels(calls, model.outputs))
+    ]

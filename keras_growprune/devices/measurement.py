@@ -1,0 +1,108 @@
+"""Times networks of many widths on this machine."""
+
+import statistics
+import time
+
+import keras
+import numpy as np
+
+from keras_growprune.devices.layer_work import work_of
+from keras_growprune.devices.runtimes import prepare
+from keras_growprune.structure import Structure
+
+_FEWEST, _MOST = 8, 32
+_ROUNDS = 5
+
+
+def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
+    """Times models side by side.
+
+    They take turns, and each round is seen relative to its own median, so
+    that a load on the machine hits all alike.
+
+    Args:
+        models: List of functional `keras.Model`s.
+        runtime, batch_size: As in `DeviceProfile.measure`.
+        rounds: How often each is timed.
+
+    Returns:
+        List of milliseconds of one call, one for each model.
+    """
+    runs = [prepare(model, runtime, batch_size) for model in models]
+    for run in runs:  # traces, and warms up
+        run()
+    return _milliseconds([[_timed(run) for run in runs] for _ in range(rounds)])
+
+
+def measure_records(model, runtime, batch_size, seconds, verbose):
+    """Times untrained networks of a growing model's structures.
+
+    Args:
+        model: A `GrowPruneModel`; it stays as it is.
+        runtime, batch_size, seconds, verbose: As in `DeviceProfile.measure`.
+
+    Returns:
+        List of records for `DeviceProfile.fit`.
+    """
+    started = time.perf_counter()
+    random = np.random.default_rng(0)
+    progress = keras.utils.Progbar(seconds, verbose=verbose, unit_name="second")
+
+    def passed():
+        now = time.perf_counter() - started
+        progress.update(min(now, seconds - 0.01))
+        return now
+
+    works, runs = [], []
+    # Half of the time to build and trace networks, the rest to time them.
+    while len(runs) < _FEWEST or (len(runs) < _MOST and passed() < seconds / 2):
+        network = model.untrained(_structure(model, len(runs), random))
+        works.append(work_of(network))
+        runs.append(prepare(network, runtime, batch_size))
+        runs[-1]()
+        passed()
+    rounds = []
+    while len(rounds) < 3 or passed() < seconds:
+        rounds.append([_timed(run) for run in runs])
+        passed()
+    progress.update(seconds, finalize=True)
+    return [
+        {"layers": layers, "milliseconds": milliseconds}
+        for layers, milliseconds in zip(works, _milliseconds(rounds))
+    ]
+
+
+def _structure(model, index, random):
+    """The full network first, then narrow, uneven and shallow ones."""
+    units = np.zeros(model.structure.units.shape, bool)
+    uniform = random.uniform(0.2, 1.0)
+    step = (1, 4, 8)[index % 3]  # blocks of devices, and widths between them
+    for group in model.groups:
+        share = uniform if index % 2 else random.uniform(0.2, 1.0)
+        width = max(step, round(group.size * share / step) * step)
+        width = group.size if index == 0 else min(width, group.size)
+        units[group.start : group.start + width] = True
+    gates = np.ones(model.structure.gates.shape, bool)
+    if index % 4 > 1:
+        gates = random.random(gates.shape) < 0.6
+    return Structure(units, gates)
+
+
+def _timed(run):
+    """Milliseconds of one call, from as many as take a few milliseconds."""
+    count = 0
+    started = time.perf_counter()
+    while count == 0 or time.perf_counter() - started < 0.005:
+        run()
+        count += 1
+    return (time.perf_counter() - started) * 1e3 / count
+
+
+def _milliseconds(rounds):
+    """Median over rounds, each taken relative to its own median."""
+    levels = [statistics.median(times) for times in rounds]
+    relative = [
+        [time / level for time in times] for times, level in zip(rounds, levels)
+    ]
+    level = statistics.median(levels)
+    return [level * statistics.median(times) for times in zip(*relative)]

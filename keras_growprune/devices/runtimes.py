@@ -1,0 +1,91 @@
+"""Ways to run a network once, so that it can be timed."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def _examples(tensors, batch_size):
+    random = np.random.default_rng(0)
+    examples = []
+    for tensor in tensors:
+        shape = (batch_size, *tensor.shape[1:])
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        examples.append(random.random(shape).astype(dtype))
+    return examples
+
+
+def _inference(model, batch_size):
+    inputs = [tf.constant(x) for x in _examples(model.inputs, batch_size)]
+    function = tf.function(lambda: model(inputs, training=False))
+
+    def run():  # until the numbers are there: TensorFlow may return earlier
+        keras.tree.map_structure(np.array, function())
+
+    return run
+
+
+def _training(model, batch_size):
+    model.compile(keras.optimizers.SGD(0.0, momentum=0.9), "mse")
+    model.optimizer.build(model.trainable_variables)
+    inputs = _examples(model.inputs, batch_size)
+    targets = [0 * x for x in _examples(model.outputs, batch_size)]
+    data = tf.data.Dataset.from_tensors((tuple(inputs), tuple(targets)))
+    iterator = iter(data.repeat())
+    model.make_train_function()
+    return lambda: float(model.train_function(iterator)["loss"])
+
+
+def _litert(model, batch_size):
+    examples = _examples(model.inputs, batch_size)
+    signature = [tf.TensorSpec(x.shape, x.dtype) for x in examples]
+    function = tf.function(
+        lambda *inputs: model(list(inputs), training=False), signature
+    )
+    # From the function itself: `from_keras_model` prints what it saves.
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()], model
+    )
+    interpreter = _interpreter(converter.convert())
+    interpreter.allocate_tensors()
+    for details, x in zip(interpreter.get_input_details(), examples):
+        interpreter.set_tensor(details["index"], x)
+    return interpreter.invoke
+
+
+def _interpreter(content):
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:  # the one that TensorFlow still carries
+        Interpreter = tf.lite.Interpreter
+    return Interpreter(model_content=content, num_threads=1)
+
+
+_RUNTIMES = {
+    "tensorflow": _inference,
+    "tensorflow-train": _training,
+    "litert": _litert,
+}
+
+
+def prepare(model, runtime, batch_size):
+    """Makes a network ready to run.
+
+    Args:
+        model: A functional `keras.Model`. For `"tensorflow-train"` it is
+            compiled.
+        runtime: `"tensorflow"`, `"tensorflow-train"` or `"litert"`.
+        batch_size: Examples of one call.
+
+    Returns:
+        A function without arguments that runs it once.
+
+    Raises:
+        ValueError: If the runtime is unknown.
+    """
+    if runtime not in _RUNTIMES:
+        raise ValueError(
+            f"Argument `runtime` must be one of {sorted(_RUNTIMES)}. "
+            f"Received: runtime={runtime!r}"
+        )
+    return _RUNTIMES[runtime](model, batch_size)
