@@ -226,9 +226,11 @@ def read_variable(variable):
 
 
 def resize_variable(variable, value):
-    """Gives a variable a value of another shape; the object stays the same."""
-    with tf.init_scope():
-        variable._initialize(value)
+    """Gives a variable a value of another shape; the object stays the same.
+
+    To be called inside `reindexed`.
+    """
+    variable._initialize(value)
     variable._shape = tuple(value.shape)
     variable._ndim = len(value.shape)
 
@@ -326,7 +328,7 @@ def check_optimizer_can_be_carried(optimizer):
 
 @contextlib.contextmanager
 def reindexed(optimizers):
-    """Keeps optimizers' indices true while variables change inside."""
+    """Inside, variables may be resized; optimizers' indices stay true."""
     before = []
     for optimizer in optimizers:
         for each in {
@@ -339,7 +341,8 @@ def reindexed(optimizers):
                 for v in variables
             ]
             before.append((each, variables, excluded is not None, kept))
-    yield
+    with tf.init_scope():  # once: it takes time for each of many variables
+        yield
     for each, variables, has_excluded, kept in before:
         each._trainable_variables_indices = {
             each._var_key(v): index for index, v in enumerate(variables)
