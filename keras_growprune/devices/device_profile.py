@@ -20,17 +20,19 @@ class DeviceProfile:
     """A small cost model of one device, fitted to measured times.
 
     The time of a network is a constant and a sum over its layers that
-    multiply: `a * multiply-adds + b * outputs + c`. Devices compute channels
-    in blocks, so multiply-adds count widths that are rounded up; memory
-    traffic goes with the outputs; each layer has a fixed price. One `(a, b,
-    c)` for each kind of layer.
+    multiply: `a * multiply-adds + b * outputs + u * uneven outputs + c`.
+    Devices compute channels in blocks, so multiply-adds count widths that are
+    rounded up; memory traffic goes with the outputs, and takes longer where
+    the width is no multiple of the block; each layer has a fixed price. One
+    `(a, b, u, c)` for each kind of layer.
 
     Usually made by `measure` or `fit`, and kept by `save` and `load`.
 
     Args:
         layers: Maps a kind of layer (`"convolution"`, `"pointwise"`,
-            `"depthwise"`, `"dense"`) to `(a, b, c)`: milliseconds per million
-            multiply-adds, per million outputs, and for the layer itself.
+            `"depthwise"`, `"dense"`) to `(a, b, u, c)`: milliseconds per
+            million multiply-adds, per million outputs, more per million
+            uneven outputs, and for the layer itself.
         block: Positive integer, channels that the device computes at once.
         constant: Milliseconds of a call of any network.
         batch_size: Examples of one call.
@@ -67,7 +69,7 @@ class DeviceProfile:
         self.error = error
 
     def factors(self, kind):
-        """`(a, b, c)` of a kind of layer.
+        """`(a, b, u, c)` of a kind of layer.
 
         A kind that was not measured counts like the most similar one.
         """
@@ -169,7 +171,7 @@ class DeviceProfile:
             fit for fit in fits if fit[0] <= 1.02 * least + 1e-12
         )
         return cls(
-            layers=dict(zip(kinds, solution[:-1].reshape(-1, 3))),
+            layers=dict(zip(kinds, solution[:-1].reshape(-1, 4))),
             block=block,
             constant=solution[-1],
             batch_size=batch_size,
@@ -231,7 +233,7 @@ def _features(work, block):
 
 def _row(layers, kinds, block):
     """Sums of features by kind, and the 1 of the constant."""
-    row = np.zeros((len(kinds), 3))
+    row = np.zeros((len(kinds), 4))
     for work in layers:
         row[kinds.index(work.kind)] += _features(work, block)
     return np.append(row.ravel(), 1.0)

@@ -10,9 +10,10 @@ from keras_growprune.devices.layer_work import kind_of
 class LatencyCost(WeightwiseCost):
     """Predicted milliseconds of one call on a device.
 
-    A sum over the layers that multiply: `a * multiply-adds + b * outputs + c`,
-    where the multiply-adds count the widths rounded up to the device's block,
-    and a, b and c are the device's, one for each kind of layer.
+    A sum over the layers that multiply: `a * multiply-adds + b * outputs +
+    u * uneven outputs + c`. The multiply-adds count the widths rounded up to
+    the device's block, and outputs are uneven where the layer's width is no
+    multiple of it. The factors are the device's, for each kind of layer.
 
     Args:
         channel_map: A `ChannelMap`.
@@ -51,15 +52,19 @@ def layer_features(times, lengths, outputs, block):
         block: Channels that the device computes at once.
 
     Returns:
-        Array `(..., layers, 3)`: millions of multiply-adds with the lengths
-        rounded up to whole blocks, millions of outputs, and 1.
+        Array `(..., layers, 4)`: millions of multiply-adds with the lengths
+        rounded up to whole blocks, millions of outputs, the same where the
+        last length is no multiple of a block (else 0), and 1.
     """
     work = np.asarray(times, dtype=float)
     for length in lengths:
         rounded = np.ceil(np.asarray(length, dtype=float) / block) * block
         work = work * np.where(np.isnan(rounded), 1.0, rounded)
-    outputs = np.broadcast_to(outputs, work.shape)
-    return np.stack([work / 1e6, outputs / 1e6, np.ones_like(work)], axis=-1)
+    first, second = lengths
+    last = np.where(np.isnan(second), first, second)
+    outputs = np.broadcast_to(outputs, work.shape) / 1e6
+    uneven = np.where(last % block == 0, 0.0, outputs)
+    return np.stack([work / 1e6, outputs, uneven, np.ones_like(work)], axis=-1)
 
 
 def _output_side(multiplication):

@@ -11,7 +11,10 @@ from tests.networks import grow
 from tests.networks import residual
 
 TRUE = kgp.DeviceProfile(
-    {"convolution": (3.0, 20.0, 0.01), "dense": (0.0, 0.0, 0.02)},
+    {
+        "convolution": (3.0, 20.0, 8.0, 0.01),
+        "dense": (0.0, 0.0, 0.0, 0.02),
+    },
     block=8,
     constant=0.1,
 )
@@ -46,7 +49,7 @@ def test_a_fit_finds_the_device_that_made_the_timings():
     assert found.block == 8
     assert found.error < 1e-6
     np.testing.assert_allclose(
-        found.layers["convolution"][:2], (3.0, 20.0), rtol=1e-4
+        found.layers["convolution"][:3], (3.0, 20.0, 8.0), rtol=1e-4
     )
     model = network((7, 20, 33))
     expected = TRUE.milliseconds(model)

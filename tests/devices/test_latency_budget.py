@@ -12,7 +12,8 @@ from tests.networks import grow
 from tests.networks import residual
 
 PROFILE = kgp.DeviceProfile(
-    {"convolution": (50.0, 10.0, 0.01), "dense": (1.0, 1.0, 0.0)}, block=4
+    {"convolution": (50.0, 10.0, 0.0, 0.01), "dense": (1.0, 1.0, 0.0, 0.0)},
+    block=4,
 )
 
 

@@ -17,10 +17,10 @@ from tests.networks import random_network
 def profile(block=4, constant=0.5):
     return kgp.DeviceProfile(
         {
-            "convolution": (100, 10, 1),
-            "pointwise": (200, 0, 2),
-            "depthwise": (300, 20, 0),
-            "dense": (400, 0, 3),
+            "convolution": (100, 10, 5, 1),
+            "pointwise": (200, 0, 7, 2),
+            "depthwise": (300, 20, 9, 0),
+            "dense": (400, 0, 11, 3),
         },
         block=block,
         constant=constant,
@@ -35,7 +35,10 @@ def test_widths_count_as_whole_blocks():
         block=4,
     )
     # 3 of 4 and 8 of 8 channels; 5 of 8 channels on their own.
-    expected = [[9 * 4 * 8 / 1e6, 1e-4, 1], [4 * 8 / 1e6, 3e-5, 1]]
+    expected = [
+        [9 * 4 * 8 / 1e6, 1e-4, 0, 1],
+        [4 * 8 / 1e6, 3e-5, 3e-5, 1],
+    ]
     np.testing.assert_allclose(features, expected, rtol=1e-12)
 
 
@@ -53,10 +56,10 @@ def test_a_network_takes_what_its_layers_take():
         "dense",
     ]
     expected = [
-        100 * (9 * 16 * 4 * 8) / 1e6 + 10 * (16 * 5) / 1e6 + 1,
+        100 * (9 * 16 * 4 * 8) / 1e6 + (10 + 5) * (16 * 5) / 1e6 + 1,
         200 * (4 * 8 * 8) / 1e6 + 2,
         300 * (9 * 4 * 2 * 8) / 1e6 + 20 * (4 * 16) / 1e6,
-        400 * (16 * 4) / 1e6 + 3,
+        400 * (16 * 4) / 1e6 + 11 * 2 / 1e6 + 3,
     ]
     found = profile().milliseconds(model)
     assert found == pytest.approx(0.5 + sum(expected), rel=1e-9)
