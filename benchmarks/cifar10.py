@@ -17,6 +17,7 @@ import report
 import tensorflow as tf
 from absl import app
 from absl import flags
+from absl import logging
 from methods import GROWN
 from methods import METHODS
 from methods import from_scratch
@@ -60,6 +61,7 @@ def run_cell(task, method, seed):
 
 def main(argv):
     del argv
+    logging.set_verbosity(logging.ERROR)
     unknown = set(FLAGS.methods) - set(NAMES)
     if unknown:
         raise app.UsageError(f"Unknown methods {sorted(unknown)}: {NAMES}")

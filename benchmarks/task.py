@@ -125,7 +125,9 @@ class Task:
             metrics=["accuracy"],
         )
         started = time.perf_counter()
-        history = model.fit(data, epochs=epochs, verbose=0, **fit).history
+        history = model.fit(
+            data, epochs=epochs, verbose=0, shuffle=False, **fit
+        ).history
         return {
             "loss": history["loss"][-1],
             "seconds": time.perf_counter() - started,
