@@ -47,18 +47,13 @@ def find_multiplications(channel_map):
             weight = weights.get((id(call.operation), attribute))
             if weight is None:
                 continue
-            fixed = [
-                size
-                for size, units in zip(weight.full_shape, weight.units)
-                if units is None
-            ]
             tensors = {"output": call.outputs, "input": call.inputs}
             uses = _positions(call, tensors[known.positions][0])
             found.append(
                 Multiplication(
                     call=call,
                     weight=weight,
-                    times=uses * float(np.prod(fixed)),
+                    times=float(uses * weight.fixed_size),
                     outputs=_positions(call, call.outputs[0])
                     * _full_channels(channel_map, call.outputs[0]),
                 )

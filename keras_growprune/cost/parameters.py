@@ -19,12 +19,7 @@ class ParameterCost(ProductCost):
     def __init__(self, channel_map):
         terms, traced = [], set()
         for weight in channel_map.weights:
-            fixed = [
-                size
-                for size, units in zip(weight.full_shape, weight.units)
-                if units is None
-            ]
-            terms.append((weight, float(np.prod(fixed))))
+            terms.append((weight, float(weight.fixed_size)))
             traced.add(id(weight.variable))
         others = {
             id(variable): int(np.prod(variable.shape))

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import numpy as np
-
 from keras_growprune import keras_internals
 from keras_growprune.cost import find_multiplications
 from keras_growprune.structure import axes_of
@@ -44,14 +42,9 @@ def kind_of(multiplication):
     weight = multiplication.weight
     if axes_of(weight.layer).channels == "depthwise":
         return "depthwise"
-    fixed = [
-        size
-        for size, units in zip(weight.full_shape, weight.units)
-        if units is None
-    ]
-    if not fixed:
+    if all(units is not None for units in weight.units):
         return "dense"
-    return "pointwise" if np.prod(fixed) == 1 else "convolution"
+    return "pointwise" if weight.fixed_size == 1 else "convolution"
 
 
 def work_of(model):

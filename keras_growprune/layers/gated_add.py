@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
+from keras_growprune.layers.gated_pair import GatedPair
 from keras_growprune.structure import register_axes
 
 
 @keras.saving.register_keras_serializable(package="keras_growprune")
-class GatedAdd(keras.layers.Layer):
+class GatedAdd(GatedPair):
     """`shortcut + branch`, where the branch may leave the network.
 
     Inside a `GrowPruneModel` the layer is a gate on its branch: while it is
@@ -38,23 +39,11 @@ class GatedAdd(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.gate = None
-
-    def build(self, input_shape):
-        check_pair(self, input_shape)
-        self.built = True
-
     def call(self, inputs):
         shortcut, branch = inputs
         if self.gate is not None:
             branch = self.gate(branch)
         return ops.add(shortcut, branch)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape[0])
 
     def call_plain(self, shortcut, branch, factor=1.0):
         """The same with plain Keras layers.
@@ -73,21 +62,6 @@ class GatedAdd(keras.layers.Layer):
             branch = gate(branch)
         add = keras.layers.Add(name=self.name, dtype=self.dtype_policy)
         return add([shortcut, branch])
-
-
-def check_pair(layer, input_shape):
-    """Refuses what is not a list of two tensors of equal shape."""
-    shapes = [
-        tuple(shape)
-        for shape in input_shape
-        if isinstance(shape, (list, tuple))
-    ]
-    if len(shapes) != 2 or shapes[0] != shapes[1]:
-        raise ValueError(
-            f"A `{type(layer).__name__}` layer must be called on a list of two "
-            "tensors of equal shape, `[shortcut, branch]`. Received: "
-            f"input_shape={input_shape}"
-        )
 
 
 register_axes(GatedAdd, channels="gate")

@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
-from keras_growprune.layers.gated_add import check_pair
+from keras_growprune.layers.gated_pair import GatedPair
 from keras_growprune.structure import register_axes
 
 
 @keras.saving.register_keras_serializable(package="keras_growprune")
-class GatedSkip(keras.layers.Layer):
+class GatedSkip(GatedPair):
     """`branch`, which may leave the network so that `shortcut` takes its place.
 
     What `GatedAdd` is to residual networks, this is to plain ones: inside a
@@ -39,15 +39,6 @@ class GatedSkip(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.gate = None
-
-    def build(self, input_shape):
-        check_pair(self, input_shape)
-        self.built = True
-
     def call(self, inputs):
         shortcut, branch = inputs
         if self.gate is None:
@@ -58,9 +49,6 @@ class GatedSkip(keras.layers.Layer):
         if gated is difference:
             return branch
         return ops.add(shortcut, gated)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape[0])
 
     def call_plain(self, shortcut, branch, factor=1.0):
         """The same with plain Keras layers.

@@ -1,6 +1,7 @@
 """The groups, gates and weight axes of one network, as traced."""
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -65,6 +66,12 @@ class WeightAxes:
     labels: tuple
     units: tuple
     full_shape: tuple
+
+    @property
+    def fixed_size(self):
+        """Number of entries along the axes that depend on no width."""
+        sizes = zip(self.full_shape, self.units)
+        return math.prod(size for size, units in sizes if units is None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -109,8 +109,9 @@ def check_network(model, channel_map, width_multiple, multiple):
         )
         raise ValueError(
             "The model has no growable layer, so there is nothing to grow or "
-            "prune. Expected at least one `GrowableConv2D`, `GrowableDense` "
-            "or `GatedAdd` whose width may change. Received: "
+            "prune. Expected at least one `GrowableConv2D`, "
+            "`GrowableDense`, `GatedAdd` or `GatedSkip` whose width may "
+            "change. Received: "
             + (
                 f"layers that cannot change ({reasons})."
                 if reasons
