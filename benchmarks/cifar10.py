@@ -1,91 +1,162 @@
-r"""Ways to half the FLOPs on CIFAR-10, side by side.
+r"""Ways to half the FLOPs, or half the time, on CIFAR-10, side by side.
 
-    python benchmarks/cifar10.py --preset=small --seeds=0,1,2
-    python benchmarks/cifar10.py --report
+    python benchmarks/cifar10.py --preset=small --seeds=0,1,2 --jobs=2
+    python benchmarks/cifar10.py --preset=small --time
+    python benchmarks/cifar10.py --preset=small --report
 
-Each cell (method, seed) is one training that writes a small JSON file under
-`benchmarks/results/`; cells that are there already are not trained again, so
-the table grows over days. `--report` prints the table of all cells.
+Each cell (method, seed) is one training, in a process of its own with one
+thread, that writes a small JSON file under `benchmarks/results/`; cells that
+are there already are not trained again, so the table grows over days.
+
+`--time` times the networks of the cells, in turn with the full network, while
+nothing else should run. `--report` writes table and plots from all files.
 """
 
+import concurrent.futures
 import json
-import pathlib
+import os
 import platform
+import resource
+import subprocess
+import sys
 
-import keras
-import report
-import tensorflow as tf
 from absl import app
 from absl import flags
 from absl import logging
-from methods import GROWN
-from methods import METHODS
-from methods import from_scratch
-from task import PRESETS
-from task import Task
 
 FLAGS = flags.FLAGS
-RESULTS = pathlib.Path(__file__).parent / "results" / "cifar10"
-NAMES = [*METHODS, *(f"{name}_from_scratch" for name in GROWN)]
-
-flags.DEFINE_enum("preset", "small", list(PRESETS), "Sizes of the task.")
+flags.DEFINE_string("preset", "small", "Sizes of the task, see task.PRESETS.")
 flags.DEFINE_enum(
     "split", "test", ["test", "validation"], "What accuracy is measured on."
 )
-flags.DEFINE_list("methods", NAMES, "Methods to train.")
+flags.DEFINE_list("methods", [], "Methods to train; all by default.")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds to train each with.")
-flags.DEFINE_bool("report", False, "Print the table, train nothing.")
+flags.DEFINE_integer("jobs", 1, "Cells to train at the same time.")
+flags.DEFINE_bool("time", False, "Time the cells' networks, train nothing.")
+flags.DEFINE_bool("report", False, "Write table and plots, train nothing.")
+flags.DEFINE_bool("here", False, "Train in this process, not in a new one.")
+
+_ONE_THREAD = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+_FROM_SCRATCH = "_from_scratch"
+
+
+def folder():
+    import task
+
+    return task.RESULTS / FLAGS.preset / FLAGS.split
 
 
 def cell_path(method, seed):
-    return RESULTS / FLAGS.preset / FLAGS.split / f"{method}-{seed}.json"
+    return folder() / f"{method}-{seed}.json"
 
 
-def run_cell(task, method, seed):
-    """Trains one cell; returns its result."""
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")  # never a half-written file
+    part.write_text(json.dumps(content) + "\n")
+    part.rename(path)
+
+
+def all_methods():
+    from methods import GROWN
+    from methods import METHODS
+
+    return [*METHODS, *(name + _FROM_SCRATCH for name in GROWN)]
+
+
+def train_cell(method, seed):
+    """Trains one cell in this process, and writes it."""
+    import keras
+    import methods
+    import tensorflow as tf
+    from task import Task
+
+    task = Task(FLAGS.preset, FLAGS.split)
     keras.utils.set_random_seed(seed)
-    if method in METHODS:
-        result = METHODS[method](task, seed)
+    if method.endswith(_FROM_SCRATCH):
+        source = cell_path(method.removesuffix(_FROM_SCRATCH), seed)
+        cell = json.loads(source.read_text())
+        result = methods.from_scratch(task, seed, cell)
     else:
-        source = cell_path(method.removesuffix("_from_scratch"), seed)
-        result = from_scratch(task, seed, json.loads(source.read_text()))
-    return {
+        result = methods.METHODS[method](task, seed)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cell = {
         "method": method,
         "seed": seed,
         **result,
+        "peak_mib": round(peak),
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "machine": platform.machine(),
     }
+    write(cell_path(method, seed), cell)
+    print(
+        f"{method:<28} seed {seed}  accuracy {cell['accuracy']:.2f}  "
+        f"FLOPs {cell['flops']:.3f}  training {cell['training_flops']:.3f}  "
+        f"{cell['seconds']:.0f} s",
+        flush=True,
+    )
+
+
+def train_in_new_process(method, seed):
+    if cell_path(method, seed).exists():
+        return
+    arguments = [
+        f"--{name}={getattr(FLAGS, name)}" for name in ("preset", "split")
+    ]
+    subprocess.run(
+        [sys.executable, __file__, "--here", *arguments]
+        + [f"--methods={method}", f"--seeds={seed}"],
+        env={**os.environ, **_ONE_THREAD},
+        check=True,
+    )
+
+
+def train_all(methods, seeds):
+    """Trains missing cells; one from scratch after the one it is made from."""
+    chains = [
+        [name for name in (method, method + _FROM_SCRATCH) if name in methods]
+        for method in methods
+        if not method.endswith(_FROM_SCRATCH)
+        or method.removesuffix(_FROM_SCRATCH) not in methods
+    ]
+
+    def train(seed, chain):
+        for method in chain:
+            train_in_new_process(method, seed)
+
+    with concurrent.futures.ThreadPoolExecutor(FLAGS.jobs) as pool:
+        runs = [pool.submit(train, s, chain) for s in seeds for chain in chains]
+        for run in runs:
+            run.result()
 
 
 def main(argv):
     del argv
     logging.set_verbosity(logging.ERROR)
-    unknown = set(FLAGS.methods) - set(NAMES)
+    names = all_methods()
+    unknown = set(FLAGS.methods) - set(names)
     if unknown:
-        raise app.UsageError(f"Unknown methods {sorted(unknown)}: {NAMES}")
+        raise app.UsageError(f"Unknown methods {sorted(unknown)}: {names}")
+    methods, seeds = FLAGS.methods or names, [int(s) for s in FLAGS.seeds]
     if FLAGS.report:
-        print(report.table(RESULTS / FLAGS.preset / FLAGS.split, NAMES))
-        return
-    task = None
-    for seed in map(int, FLAGS.seeds):
-        for method in FLAGS.methods:
-            path = cell_path(method, seed)
-            if path.exists():
-                continue
-            task = task or Task(FLAGS.preset, FLAGS.split)
-            result = run_cell(task, method, seed)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")  # never a half-written cell
-            part.write_text(json.dumps(result) + "\n")
-            part.rename(path)
-            print(
-                f"{method:<28} seed {seed}  accuracy {result['accuracy']:.2f}  "
-                f"FLOPs {result['flops']:.3f}  training "
-                f"{result['training_flops']:.3f}  {result['seconds']:.0f} s",
-                flush=True,
-            )
+        import report
+
+        report.write(folder(), names)
+    elif FLAGS.time:
+        import timing
+
+        timing.time_cells(FLAGS.preset, folder(), methods, seeds)
+    elif FLAGS.here:
+        for method in methods:
+            for seed in seeds:
+                train_cell(method, seed)
+    else:
+        train_all(methods, seeds)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,15 @@
 
 Every method is a function of a task and a seed. It sees the same data in the
 same order, trains as many epochs as an ordinary training (where its name does
-not say otherwise), and returns a dict: accuracy, loss, seconds, FLOPs and
-parameters of the final network, and the FLOPs of the whole training, as
-fractions of those of the full network.
+not say otherwise), and returns a cell, see `cell_of`.
 """
+
+import functools
 
 import keras
 import numpy as np
 
 import keras_growprune as kgp
-from keras_growprune.structure import Structure
 
 BUDGET = 0.5
 # Train, prune, fine-tune: together the epochs of one training.
@@ -19,75 +18,130 @@ _FINE_TUNING = 0.25
 _SLIMMING_PENALTY = 1e-4
 
 
-def _result(task, model, trainings, **more):
-    """Args: `trainings`: list of `(result of train, relative FLOPs of all)`."""
-    full = keras.Model(*task.network())
+def cell_of(task, model, loss, seconds, phases, retrace_share=0.0):
+    """What a method reached.
+
+    Args:
+        task: The `Task`.
+        model: The final network.
+        loss: Training loss of the last epoch.
+        seconds: Seconds of all training.
+        phases: List of `(epochs, structure)`: what was trained, how long.
+        retrace_share: Seconds of restructuring and retracing, as a fraction
+            of those of training steps.
+
+    Returns:
+        A dict that JSON can hold: accuracy, loss, seconds, FLOPs and
+        parameters of the final network and FLOPs of the whole training (as
+        fractions of those of the full network and its training), and phases
+        as `[epochs, widths, gates]`.
+    """
+    full = task.plain()
+    trained = sum(
+        epochs * task.relative_flops(task.plain(structure))
+        for epochs, structure in phases
+    )
     return {
         "accuracy": task.accuracy(model),
-        "loss": trainings[-1][0]["loss"],
-        "seconds": sum(run["seconds"] for run, _ in trainings),
-        "training_flops": sum(flops for _, flops in trainings),
-        "flops": kgp.count_flops(model) / kgp.count_flops(full),
+        "loss": loss,
+        "seconds": seconds,
+        "training_flops": trained / task.preset.epochs,
+        "flops": task.relative_flops(model),
         "params": model.count_params() / full.count_params(),
-        **more,
+        "retrace_share": retrace_share,
+        "phases": [
+            [epochs, task.widths(structure), structure.gates.tolist()]
+            for epochs, structure in phases
+        ],
     }
 
 
-def _relative(task, model):
-    return kgp.count_flops(model) / _full_flops(task)
-
-
-def _full_flops(task):
-    return kgp.count_flops(keras.Model(*task.network()))
-
-
-def _trained_plain(task, model, seed, epochs=None):
+def _train_plain(task, seed, structure, epochs=None):
+    model = task.plain(structure)
     run = task.train(model, seed, epochs)
-    share = (epochs or task.preset.epochs) / task.preset.epochs
-    return _result(task, model, [(run, share * _relative(task, model))])
+    phases = [(epochs or task.preset.epochs, structure)]
+    return cell_of(task, model, run["loss"], run["seconds"], phases)
 
 
 def full(task, seed):
     """The full network."""
-    return _trained_plain(task, keras.Model(*task.network()), seed)
+    return _train_plain(task, seed, task.structure())
+
+
+def _half(task, network):
+    return task.relative_flops(network) <= BUDGET
 
 
 def narrow(task, seed):
     """The uniformly narrow network of the same final FLOPs."""
-    limit = BUDGET * _full_flops(task)
-    model = task.narrow_network(kgp.count_flops, limit)
-    return _trained_plain(task, model, seed)
+    structure = task.widest(functools.partial(_half, task))
+    return _train_plain(task, seed, structure)
 
 
 def narrow_long(task, seed):
     """The narrow network, trained for the full network's training cost."""
-    limit = BUDGET * _full_flops(task)
-    model = task.narrow_network(kgp.count_flops, limit)
-    epochs = round(task.preset.epochs / _relative(task, model))
-    return _trained_plain(task, model, seed, epochs)
+    structure = task.widest(functools.partial(_half, task))
+    share = task.relative_flops(task.plain(structure))
+    epochs = round(task.preset.epochs / share)
+    return _train_plain(task, seed, structure, epochs)
 
 
-def _grow(task, seed, epochs=None, **settings):
-    budget = settings.pop("budget", None) or kgp.Budget(flops=BUDGET)
+def narrow_in_time(task, seed):
+    """The uniformly narrow network of half the predicted time."""
+    return _train_plain(task, seed, task.widest(_in_time(task)))
+
+
+def shallow_in_time(task, seed):
+    """The uniformly shallow network of at most half the predicted time."""
+    limit = _in_time(task)
+    allowed = [
+        structure
+        for structure in (task.structure(1.0, g) for g in task.shallow_gates())
+        if limit(task.plain(structure))
+    ]
+    slowest = max(
+        allowed, key=lambda s: task.profile.milliseconds(task.plain(s))
+    )
+    return _train_plain(task, seed, slowest)
+
+
+def _in_time(task):
+    limit = BUDGET * task.profile.milliseconds(task.plain())
+    return lambda network: task.profile.milliseconds(network) <= limit
+
+
+def _grow(task, seed, budget=None, epochs=None, **settings):
     model = kgp.GrowPruneModel(
-        *task.network(growable=True), budget, seed=seed, **settings
+        *task.network(),
+        budget or kgp.Budget(flops=BUDGET),
+        seed=seed,
+        **settings,
     )
     run = task.train(model, seed, epochs)
-    share = (epochs or task.preset.epochs) / task.preset.epochs
-    flops = share * model.ledger.relative_training_flops()
-    return _result(
+    phases = [
+        (1, task.structure(epoch["units"], np.array(epoch["gates"], bool)))
+        for epoch in model.ledger.epochs
+    ]
+    total = model.ledger.total
+    extra = total("restructure_seconds") + total("retrace_seconds")
+    return cell_of(
         task,
         model.compact(),
-        [(run, flops)],
-        units=[int(unit) for unit in model.structure.units],
-        gates=[bool(gate) for gate in model.structure.gates],
-        widths=[int(width) for width in model.widths.values()],
+        run["loss"],
+        run["seconds"],
+        phases,
+        extra / total("seconds"),
     )
 
 
 def grown(task, seed):
     """Grown and pruned by the default rule."""
     return _grow(task, seed)
+
+
+def grown_in_time(task, seed):
+    """The default rule under half the time of a training step."""
+    return _grow(task, seed, kgp.Budget(latency=BUDGET, profile=task.profile))
 
 
 def grown_long(task, seed):
@@ -119,15 +173,11 @@ def paper(task, seed):
     return _grow(task, seed, rule="paper")
 
 
-def from_scratch(task, seed, grown_cell):
+def from_scratch(task, seed, cell):
     """The final structure of a grown network, trained from its beginning."""
-    model = kgp.GrowPruneModel(
-        *task.network(growable=True), kgp.Budget(flops=1.0), seed=seed
-    )
-    structure = Structure(
-        np.array(grown_cell["units"], bool), np.array(grown_cell["gates"], bool)
-    )
-    return _trained_plain(task, model.untrained(structure), seed)
+    _, widths, gates = cell["phases"][-1]
+    structure = task.structure(widths, np.array(gates, bool))
+    return _train_plain(task, seed, structure)
 
 
 def _prune_and_fine_tune(task, seed, penalty, importance):
@@ -140,7 +190,7 @@ def _prune_and_fine_tune(task, seed, penalty, importance):
             unit; the least important ones go, until the budget is met.
     """
     never = kgp.GrowthSchedule(1.0, 1.0, 0.5, 1.0, restructure_every=10**9)
-    inputs, outputs = task.network(growable=True)
+    inputs, outputs = task.network()
     for layer in keras.Model(inputs, outputs).layers:
         if penalty and isinstance(layer, keras.layers.BatchNormalization):
             layer.gamma_regularizer = keras.regularizers.L1(penalty)
@@ -159,29 +209,24 @@ def _prune_and_fine_tune(task, seed, penalty, importance):
     second = task.train(
         small, seed, tuning, learning_rate=0.1 * task.preset.learning_rate
     )
-    share = before / task.preset.epochs
-    return _result(
-        task,
-        small,
-        [(first, share), (second, (1 - share) * _relative(task, small))],
-    )
+    phases = [(before, task.structure()), (tuning, model.structure)]
+    seconds = first["seconds"] + second["seconds"]
+    return cell_of(task, small, second["loss"], seconds, phases)
 
 
 def _keep(model, importance, task):
     """The structure of the most important units that meets the budget."""
     order = np.argsort(importance)
-    limit = BUDGET * _full_flops(task)
-    units = np.ones(len(importance), bool)
     low, high = 0, len(order)
     while low < high:  # fewest units to remove
         middle = (low + high) // 2
         units = _without(model, order[:middle])
-        network = model.untrained(Structure(units, model.structure.gates))
-        if kgp.count_flops(network) <= limit:
+        structure = kgp.Structure(units, model.structure.gates)
+        if _half(task, model.untrained(structure)):
             high = middle
         else:
             low = middle + 1
-    return Structure(_without(model, order[:low]), model.structure.gates)
+    return kgp.Structure(_without(model, order[:low]), model.structure.gates)
 
 
 def _without(model, removed):
@@ -234,6 +279,13 @@ def slimming(task, seed):
     return _prune_and_fine_tune(task, seed, _SLIMMING_PENALTY, importance)
 
 
+def magnitude_pruning(task, seed):
+    """Half of the weights become zero (`tensorflow_model_optimization`)."""
+    import magnitude_pruning as other  # tf_keras: only where it is used
+
+    return other.train(task, seed)
+
+
 METHODS = {
     method.__name__: method
     for method in (
@@ -242,13 +294,17 @@ METHODS = {
         narrow_long,
         l1_pruning,
         slimming,
+        magnitude_pruning,
         paper,
         grown,
         grown_long,
         grown_shallow_seed,
         grown_monotonically,
         pruned_from_full,
+        grown_in_time,
+        narrow_in_time,
+        shallow_in_time,
     )
 }
 # Methods whose final structure is trained from scratch as well.
-GROWN = ("grown", "grown_shallow_seed", "paper", "pruned_from_full")
+GROWN = ("grown", "grown_in_time", "grown_shallow_seed", "paper")

@@ -1,4 +1,4 @@
-"""Tables from the JSON files that benchmarks write."""
+"""The table and the plots that are made from the cells' JSON files."""
 
 import collections
 import json
@@ -7,13 +7,26 @@ import statistics
 
 # Two-sided 95 % quantiles of Student's distribution, by degrees of freedom.
 _STUDENT = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447}
+_COLUMNS = {
+    "FLOPs": "flops",
+    "parameters": "params",
+    "training FLOPs": "training_flops",
+    "training time": "training",
+    "step time": "step",
+    "TensorFlow": "tensorflow",
+    "LiteRT": "litert",
+    "peak MiB": "peak_mib",
+}
 
 
 def read_cells(folder):
-    """Maps methods to their cells by seed."""
+    """Maps methods to their cells by seed, with their timings where known."""
     cells = collections.defaultdict(dict)
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*-*.json")):
         cell = json.loads(path.read_text())
+        timing = folder / "timing" / path.name
+        if timing.exists():
+            cell.update(json.loads(timing.read_text()))
         cells[cell["method"]][cell["seed"]] = cell
     return cells
 
@@ -39,34 +52,105 @@ def paired(cells, other, key="accuracy"):
 def table(folder, methods, baseline="narrow"):
     """Renders the mean over seeds of each method as a Markdown table."""
     cells = read_cells(folder)
-    lines = [
-        f"| method | seeds | accuracy | minus {baseline} | FLOPs | parameters "
-        "| training FLOPs | seconds |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    header = ["method", "seeds", "accuracy", f"minus {baseline}", *_COLUMNS]
+    lines = [_row(header), "|---" * len(header) + "|"]
     for method in methods:
         if method in cells:
             other = {} if method == baseline else cells[baseline]
-            lines.append(_line(method, cells[method], other))
+            lines.append(_row(_entries(method, cells[method], other)))
     return "\n".join(lines)
 
 
-def _line(method, cells, baseline):
-    def values(key):
-        return [cell[key] for cell in cells.values()]
+def _row(entries):
+    return f"| {' | '.join(entries)} |"
 
-    def mean(key):
-        return statistics.mean(values(key))
 
-    accuracy = f"{mean('accuracy'):.2f}"
+def _mean(cells, key):
+    values = [cell[key] for cell in cells.values() if key in cell]
+    return statistics.mean(values) if values else math.nan
+
+
+def _entries(method, cells, baseline):
+    accuracy = f"{_mean(cells, 'accuracy'):.2f}"
     if len(cells) > 1:
-        accuracy += f" ± {statistics.stdev(values('accuracy')):.2f}"
+        values = [cell["accuracy"] for cell in cells.values()]
+        accuracy += f" ± {statistics.stdev(values):.2f}"
     difference, half, count = paired(cells, baseline)
     shown = f"{difference:+.2f}" if count else ""
     if math.isfinite(half):
         shown += f" ± {half:.2f}"
-    return (
-        f"| {method} | {len(cells)} | {accuracy} | {shown} "
-        f"| {mean('flops'):.3f} | {mean('params'):.3f} "
-        f"| {mean('training_flops'):.3f} | {mean('seconds'):.0f} |"
+    means = [_mean(cells, key) for key in _COLUMNS.values()]
+    return [
+        method.replace("_", " "),
+        str(len(cells)),
+        accuracy,
+        shown,
+        *[
+            "" if math.isnan(m) else f"{m:.{2 if m < 50 else 0}f}"
+            for m in means
+        ],
+    ]
+
+
+_AXES = {
+    "training_flops": "training FLOPs, of the full network's",
+    "training": "training time, of the full network's",
+    "litert": "LiteRT latency, of the full network's",
+}
+
+
+def plot(folder, methods, path):
+    """Draws accuracy against what it cost: one mark a method.
+
+    Args:
+        folder: Where the cells are.
+        methods: Names of methods, in the order of the legend.
+        path: PNG file to write.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    cells = read_cells(folder)
+    figure, plots = pyplot.subplots(
+        1, len(_AXES), figsize=(15, 5), sharey=True, layout="constrained"
     )
+    markers = "os^vD*PX<>ph8d"
+    for axes, (key, label) in zip(plots, _AXES.items()):
+        for index, method in enumerate(m for m in methods if m in cells):
+            seeds = [c for c in cells[method].values() if key in c]
+            if not seeds:
+                continue
+            axes.errorbar(
+                statistics.mean(c[key] for c in seeds),
+                statistics.mean(c["accuracy"] for c in seeds),
+                statistics.stdev([c["accuracy"] for c in seeds])
+                if len(seeds) > 1
+                else None,
+                color=f"C{index % 10}",
+                marker=markers[index % len(markers)],
+                markersize=9,
+                linestyle="",
+                label=method.replace("_", " "),
+            )
+        axes.set_xlabel(label)
+        axes.set_xlim(left=0)
+        axes.grid(alpha=0.3)
+    plots[0].set_ylabel("accuracy, %")
+    handles = {
+        label: handle
+        for axes in plots
+        for handle, label in zip(*axes.get_legend_handles_labels())
+    }
+    figure.legend(handles.values(), handles, loc="outside right center")
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+def write(folder, methods):
+    """Writes `table.md` and `accuracy.png` beside the cells."""
+    text = table(folder, methods)
+    (folder / "table.md").write_text(text + "\n")
+    plot(folder, methods, folder / "accuracy.png")
+    print(text)

@@ -1,6 +1,8 @@
 """One training task: data, network, schedule, the same for all methods."""
 
 import dataclasses
+import functools
+import itertools
 import pathlib
 import sys
 import time
@@ -14,6 +16,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
 
 import image_data  # noqa: E402
 
+RESULTS = pathlib.Path(__file__).parent / "results" / "cifar10"
 _VALIDATION_COUNT = 5000
 
 
@@ -60,7 +63,7 @@ class Task:
     """
 
     def __init__(self, preset, split):
-        self.preset = PRESETS[preset]
+        self.name, self.preset = preset, PRESETS[preset]
         (images, labels), test = image_data.load("cifar10")
         count = self.preset.examples
         if split == "validation":
@@ -78,24 +81,101 @@ class Task:
         shape = (len(images), size, times, size, times, images.shape[-1])
         return np.ascontiguousarray(images.reshape(shape).mean(axis=(2, 4)))
 
-    def network(self, width=1.0, depth=None, growable=False):
-        """`(inputs, outputs)` of the task's network."""
+    def network(self):
+        """`(inputs, outputs)` of the growable network."""
         size = self.preset.image_size
         return kgp.models.resnet(
             (size, size, 3),
-            depth=depth or self.preset.depth,
-            width=width,
-            growable=growable,
+            depth=self.preset.depth,
             weight_decay=self.preset.weight_decay,
         )
 
-    def narrow_network(self, cost_of, limit):
-        """The widest uniformly narrow plain network of at most `limit`."""
+    @functools.cached_property
+    def shapes(self):
+        """A growing network that is never trained: it knows structures."""
+        return kgp.GrowPruneModel(
+            *self.network(), kgp.Budget(flops=1.0), seed=0
+        )
+
+    def structure(self, widths=1.0, gates=None):
+        """A structure of the network.
+
+        Args:
+            widths: List, units of each group; or a fraction of the full ones.
+            gates: List of bools, gated layers. Defaults to `None`: all.
+        """
+        groups = self.shapes.groups
+        if isinstance(widths, float):
+            widths = [max(1, round(group.size * widths)) for group in groups]
+        units = np.zeros(self.shapes.structure.units.shape, bool)
+        for group, width in zip(groups, widths):
+            units[group.start : group.start + width] = True
+        count = len(self.shapes.structure.gates)
+        gates = np.full(count, True) if gates is None else gates
+        return kgp.Structure(units, gates)
+
+    def widths(self, structure):
+        """Units of each group, as a list."""
+        return [
+            int(np.count_nonzero(structure.units[group.slice]))
+            for group in self.shapes.groups
+        ]
+
+    def shallow_gates(self):
+        """All choices of blocks with about as many in each stage.
+
+        Returns:
+            List of arrays of bools, one for each gated layer. The stages of a
+            choice differ by one block at most.
+        """
+        blocks = (self.preset.depth - 2) // 6
+        # The blocks that begin the later stages have no gate.
+        gated = (blocks, blocks - 1, blocks - 1)
+        choices = []
+        for counts in itertools.product(*(range(n + 1) for n in gated)):
+            per_stage = np.array(counts) + (0, 1, 1)
+            if np.ptp(per_stage) <= 1:
+                kept = [np.arange(n) < c for n, c in zip(gated, counts)]
+                choices.append(np.concatenate(kept))
+        return choices
+
+    def plain(self, structure=None):
+        """A plain, untrained network of a structure; the full one's if None."""
+        return self.shapes.untrained(structure or self.structure())
+
+    @functools.cached_property
+    def profile(self):
+        """`DeviceProfile` of a training step; measured where none is yet."""
+        path = RESULTS / self.name / "profile.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kgp.DeviceProfile.measure(
+                self.shapes, "tensorflow-train", self.preset.batch_size
+            ).save(path)
+        return kgp.DeviceProfile.load(path)
+
+    @functools.cached_property
+    def full_flops(self):
+        return kgp.count_flops(self.plain())
+
+    def relative_flops(self, model):
+        return kgp.count_flops(model) / self.full_flops
+
+    def widest(self, costs_at_most, gates=None):
+        """The widest uniformly narrow structure.
+
+        Args:
+            costs_at_most: Function of a plain network, whether it is allowed.
+            gates: As in `structure`.
+
+        Returns:
+            A `Structure`, or None if no width is allowed.
+        """
         for width in np.arange(1.0, 0.0, -1 / 128):
-            model = keras.Model(*self.network(width))
-            if cost_of(model) <= limit:
-                return model
-        raise ValueError(f"No uniformly narrow network costs at most {limit}.")
+            structure = self.structure(float(width), gates)
+            if costs_at_most(self.plain(structure)):
+                return structure
+        return None
 
     def train(self, model, seed, epochs=None, learning_rate=None, **fit):
         """Trains a model from where it is.

@@ -1,0 +1,79 @@
+"""Times what cells trained, always relative to the full network.
+
+All networks of a cell take turns with the full network, so that a change of
+the machine's speed meets all alike. Everything else should rest meanwhile.
+"""
+
+import json
+
+import numpy as np
+from cifar10 import write
+from task import Task
+
+from keras_growprune.devices import time_models
+
+
+def time_cells(preset, folder, methods, seeds):
+    """Writes a file `timing/<method>-<seed>.json` for each cell."""
+    task = Task(preset, "test")
+    for seed in seeds:
+        for method in methods:
+            source = folder / f"{method}-{seed}.json"
+            path = folder / "timing" / source.name
+            if source.exists() and not path.exists():
+                result = time_cell(task, json.loads(source.read_text()))
+                write(path, {"method": method, "seed": seed, **result})
+                print(f"{method:<28} seed {seed}", end="")
+                for name, value in result.items():
+                    print(f"  {name} {value:.3f}", end="")
+                print(flush=True)
+
+
+def time_cell(task, cell):
+    """Times one cell's networks.
+
+    Returns:
+        A dict of fractions of the full network's: `step` (training step of
+        the final network), `training` (the whole training, with what
+        restructuring and retracing took), `tensorflow` (inference, at the
+        batch size of training) and `litert` (inference, batch 1, one
+        thread); and `predicted`, the profile's prediction of `step`.
+    """
+    phases = [
+        (epochs, task.structure(widths, np.array(gates, bool)))
+        for epochs, widths, gates in cell["phases"]
+        if cell["params"] and (gates or not len(task.structure().gates))
+    ]
+    different = []
+    for _, structure in phases:
+        if structure not in different:
+            different.append(structure)
+    networks = [task.plain(), *map(task.plain, different)]
+    full, *steps = time_models(
+        networks, "tensorflow-train", task.preset.batch_size
+    )
+    trained = sum(
+        epochs * steps[different.index(structure)]
+        for epochs, structure in phases
+    )
+    final = networks[1 + different.index(phases[-1][1])]
+    ratios = {}
+    for runtime, batch_size in (
+        ("tensorflow", task.preset.batch_size),
+        ("litert", 1),
+    ):
+        before, after = time_models(
+            [networks[0], final], runtime, batch_size, rounds=15
+        )
+        ratios[runtime] = after / before
+    predicted = [
+        task.profile.milliseconds(network) for network in (final, networks[0])
+    ]
+    return {
+        "step": steps[different.index(phases[-1][1])] / full,
+        "predicted": predicted[0] / predicted[1],
+        "training": (1 + cell["retrace_share"])
+        * trained
+        / (full * task.preset.epochs),
+        **ratios,
+    }
