@@ -24,6 +24,7 @@ flags.DEFINE_list(
 )
 flags.DEFINE_integer("structures", 20, "Random networks to predict.")
 flags.DEFINE_integer("seconds", 60, "Time for the profile.")
+flags.DEFINE_integer("rounds", 9, "Rounds of the measurement.")
 flags.DEFINE_integer("batch_size", 128, "Of TensorFlow; LiteRT has 1.")
 flags.DEFINE_integer("seed", 1, "Seed of the random networks.")
 
@@ -54,29 +55,47 @@ def main(argv):
         *kgp.models.resnet(depth=20), kgp.Budget(flops=0.5), seed=0
     )
     for runtime in FLAGS.runtimes:
-        batch_size = 1 if runtime == "litert" else FLAGS.batch_size
-        profile = kgp.DeviceProfile.measure(
-            model, runtime, batch_size, seconds=FLAGS.seconds, verbose=0
-        )
-        random = np.random.default_rng(FLAGS.seed)
-        networks = [
-            model.untrained(random_structure(model, random))
-            for _ in range(FLAGS.structures)
-        ]
-        predicted = np.array([profile.milliseconds(net) for net in networks])
-        measured = np.array(time_models(networks, runtime, batch_size))
-        print(f"\n{runtime}, batch {batch_size}, block {profile.block}")
-        for one, other in zip(predicted, measured):
-            error = one / other - 1
-            print(
-                f"  predicted {one:8.2f} ms  measured {other:8.2f} ms", end=""
-            )
-            print(f"  {error:+.1%}")
-        errors = np.abs(predicted / measured - 1)
+        _check(model, runtime)
+
+
+def _check(model, runtime):
+    """Measures a profile; prints what it predicts beside what is measured."""
+    batch_size = 1 if runtime == "litert" else FLAGS.batch_size
+    profile = kgp.DeviceProfile.measure(
+        model, runtime, batch_size, seconds=FLAGS.seconds, verbose=0
+    )
+    random = np.random.default_rng(FLAGS.seed)
+    full = kgp.Structure(
+        np.ones(model.structure.units.shape, bool),
+        np.ones(model.structure.gates.shape, bool),
+    )
+    structures = [full]
+    structures += [
+        random_structure(model, random) for _ in range(FLAGS.structures)
+    ]
+    networks = [model.untrained(structure) for structure in structures]
+    predicted = np.array([profile.milliseconds(net) for net in networks])
+    measured = np.array(
+        time_models(networks, runtime, batch_size, rounds=FLAGS.rounds)
+    )
+    print(f"\n{runtime}, batch {batch_size}, {profile!r}")
+    for one, other in zip(predicted[1:], measured[1:]):
         print(
-            f"  error: median {np.median(errors):.1%}, 90th percentile "
-            f"{np.quantile(errors, 0.9):.1%}"
+            f"  predicted {one:8.2f} ms, measured {other:8.2f} ms; of the full "
+            f"network {one / predicted[0]:6.1%}, {other / measured[0]:6.1%}"
         )
+    ratios = predicted / measured
+    _print_errors("milliseconds", ratios[1:])
+    # The machine's speed may have changed since the profile was taken.
+    _print_errors("fraction of the full network's", ratios[1:] / ratios[0])
+
+
+def _print_errors(name, ratios):
+    errors = np.abs(ratios - 1)
+    print(
+        f"  error of the {name}: median {np.median(errors):.1%}, "
+        f"90th percentile {np.quantile(errors, 0.9):.1%}"
+    )
 
 
 if __name__ == "__main__":

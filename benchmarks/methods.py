@@ -92,16 +92,15 @@ def narrow_in_time(task, seed):
 
 
 def shallow_in_time(task, seed):
-    """The uniformly shallow network of at most half the predicted time."""
-    limit = _in_time(task)
-    allowed = [
-        structure
-        for structure in (task.structure(1.0, g) for g in task.shallow_gates())
-        if limit(task.plain(structure))
-    ]
-    slowest = max(
-        allowed, key=lambda s: task.profile.milliseconds(task.plain(s))
+    """The slowest network of full width within half the predicted time."""
+    allowed = _in_time(task)
+    choices = sorted(
+        task.shallow_structures(),
+        key=lambda s: task.profile.milliseconds(task.plain(s)),
     )
+    fitting = [s for s in choices if allowed(task.plain(s))]
+    # Where even the shallowest takes longer, it is narrow as well.
+    slowest = (fitting or [task.widest(allowed, choices[0].gates)])[-1]
     return _train_plain(task, seed, slowest)
 
 

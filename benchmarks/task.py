@@ -121,23 +121,15 @@ class Task:
             for group in self.shapes.groups
         ]
 
-    def shallow_gates(self):
-        """All choices of blocks with about as many in each stage.
-
-        Returns:
-            List of arrays of bools, one for each gated layer. The stages of a
-            choice differ by one block at most.
-        """
-        blocks = (self.preset.depth - 2) // 6
-        # The blocks that begin the later stages have no gate.
-        gated = (blocks, blocks - 1, blocks - 1)
-        choices = []
-        for counts in itertools.product(*(range(n + 1) for n in gated)):
-            per_stage = np.array(counts) + (0, 1, 1)
-            if np.ptp(per_stage) <= 1:
-                kept = [np.arange(n) < c for n, c in zip(gated, counts)]
-                choices.append(np.concatenate(kept))
-        return choices
+    def shallow_structures(self):
+        """All structures of full width that lack at least one block."""
+        count = len(self.shapes.structure.gates)
+        choices = itertools.product((False, True), repeat=count)
+        return [
+            self.structure(1.0, np.array(gates))
+            for gates in choices
+            if not all(gates)
+        ]
 
     def plain(self, structure=None):
         """A plain, untrained network of a structure; the full one's if None."""
@@ -150,7 +142,10 @@ class Task:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             kgp.DeviceProfile.measure(
-                self.shapes, "tensorflow-train", self.preset.batch_size
+                self.shapes,
+                "tensorflow-train",
+                self.preset.batch_size,
+                verbose=0,
             ).save(path)
         return kgp.DeviceProfile.load(path)
 
