@@ -143,6 +143,13 @@ def grown_in_time(task, seed):
     return _grow(task, seed, kgp.Budget(latency=BUDGET, profile=task.profile))
 
 
+def grown_in_time_shallow_seed(task, seed):
+    """The same, from a shallow and wide seed network."""
+    budget = kgp.Budget(latency=BUDGET, profile=task.profile)
+    schedule = kgp.GrowthSchedule(seed_fraction=0.35, seed_shape="shallow")
+    return _grow(task, seed, budget, schedule=schedule)
+
+
 def grown_long(task, seed):
     """The default rule, with the full network's training cost."""
     share = 0.54  # what growing costs of it, see the ledger
@@ -301,9 +308,16 @@ METHODS = {
         grown_monotonically,
         pruned_from_full,
         grown_in_time,
+        grown_in_time_shallow_seed,
         narrow_in_time,
         shallow_in_time,
     )
 }
 # Methods whose final structure is trained from scratch as well.
-GROWN = ("grown", "grown_in_time", "grown_shallow_seed", "paper")
+GROWN = (
+    "grown",
+    "grown_in_time",
+    "grown_in_time_shallow_seed",
+    "grown_shallow_seed",
+    "paper",
+)

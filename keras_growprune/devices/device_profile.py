@@ -11,6 +11,7 @@ from keras_growprune.devices.latency_cost import layer_features
 from keras_growprune.devices.layer_work import LayerWork
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.devices.measurement import measure_records
+from keras_growprune.devices.measurement import time_models
 
 _BLOCKS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -97,6 +98,55 @@ class DeviceProfile:
             float(np.dot(_features(work, self.block), self.factors(work.kind)))
             for work in work_of(model)
         )
+
+    def check(self, models, verbose=1):
+        """Times networks on this machine, beside what the profile predicts.
+
+        The networks take turns, so a load on the machine hits all alike, and
+        the fractions hold even where the times do not.
+
+        Args:
+            models: Dict of functional `keras.Model`s by name, the network
+                that the others are compared with first. With the runtime
+                `"tensorflow-train"` they are compiled anew.
+            verbose: 0 for silence, 1 to print a table.
+
+        Returns:
+            A dict that maps each name to `{"predicted": ..., "measured":
+            ...}`, in milliseconds.
+
+        Raises:
+            ValueError: If the profile is not of a runtime that this machine
+                can run.
+
+        Example:
+
+        ```python
+        profile.check({"full": full, "compact": model.compact()})
+        ```
+        """
+        times = time_models(
+            list(models.values()), self.runtime, self.batch_size, rounds=15
+        )
+        result = {
+            name: {"predicted": self.milliseconds(model), "measured": time}
+            for (name, model), time in zip(models.items(), times)
+        }
+        if verbose:
+            print(self._check_table(result))
+        return result
+
+    def _check_table(self, result):
+        first = next(iter(result.values()))
+        length = max(len(name) for name in result)
+        lines = [f"milliseconds with {self.runtime}, batch {self.batch_size}"]
+        for name, times in result.items():
+            shown = [
+                f"{key} {value:.3f} ({value / first[key]:.1%})"
+                for key, value in times.items()
+            ]
+            lines.append(f"{name.ljust(length)}  {'  '.join(shown)}")
+        return "\n".join(lines)
 
     def cost(self, channel_map):
         """Returns the `Cost` of a network's structures on this device."""

@@ -34,6 +34,25 @@ def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
     return _milliseconds([[_timed(run) for run in runs] for _ in range(rounds)])
 
 
+def sample_networks(model, count=24, seed=0):
+    """Untrained plain networks of a growing model's structures, to be timed.
+
+    The full network first, then narrow, uneven and shallow ones. The model
+    stays as it is.
+
+    Args:
+        model: A `GrowPruneModel`.
+        count: Number of networks.
+        seed: Seed of their structures.
+
+    Returns:
+        An iterator of `keras.Model`s.
+    """
+    random = np.random.default_rng(seed)
+    for index in range(count):
+        yield model.untrained(_structure(model, index, random))
+
+
 def measure_records(model, runtime, batch_size, seconds, verbose):
     """Times untrained networks of a growing model's structures.
 
@@ -45,7 +64,7 @@ def measure_records(model, runtime, batch_size, seconds, verbose):
         List of records for `DeviceProfile.fit`.
     """
     started = time.perf_counter()
-    random = np.random.default_rng(0)
+    networks = sample_networks(model, _MOST)
     progress = keras.utils.Progbar(seconds, verbose=verbose, unit_name="second")
 
     def passed():
@@ -56,7 +75,7 @@ def measure_records(model, runtime, batch_size, seconds, verbose):
     works, runs = [], []
     # Half of the time to build and trace networks, the rest to time them.
     while len(runs) < _FEWEST or (len(runs) < _MOST and passed() < seconds / 2):
-        network = model.untrained(_structure(model, len(runs), random))
+        network = next(networks)
         works.append(work_of(network))
         runs.append(prepare(network, runtime, batch_size))
         runs[-1]()

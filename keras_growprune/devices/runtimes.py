@@ -36,9 +36,19 @@ def _training(model, batch_size):
     return lambda: float(model.train_function(iterator)["loss"])
 
 
-def _litert(model, batch_size):
-    examples = _examples(model.inputs, batch_size)
-    signature = [tf.TensorSpec(x.shape, x.dtype) for x in examples]
+def litert_file(model, batch_size=1):
+    """Converts a network to LiteRT.
+
+    Args:
+        model: A functional `keras.Model` with inputs of fixed size.
+        batch_size: Examples of one call.
+
+    Returns:
+        The content of a `.tflite` file, as bytes.
+    """
+    signature = [
+        tf.TensorSpec((batch_size, *x.shape[1:]), x.dtype) for x in model.inputs
+    ]
     function = tf.function(
         lambda *inputs: model(list(inputs), training=False), signature
     )
@@ -46,8 +56,13 @@ def _litert(model, batch_size):
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [function.get_concrete_function()], model
     )
-    interpreter = _interpreter(converter.convert())
+    return converter.convert()
+
+
+def _litert(model, batch_size):
+    interpreter = _interpreter(litert_file(model, batch_size))
     interpreter.allocate_tensors()
+    examples = _examples(model.inputs, batch_size)
     for details, x in zip(interpreter.get_input_details(), examples):
         interpreter.set_tensor(details["index"], x)
     return interpreter.invoke

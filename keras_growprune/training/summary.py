@@ -51,6 +51,14 @@ def structure_table(controller):
             now = float(cost(widths, state.gates))
             share = f"({fractions[name]:.1%})"
             totals.append(f"{name}: {now:,.0f} of {cost.full:,.0f} {share}")
+    profile = controller.budget.profile
+    if profile is not None:
+        now = float(controller.cost(widths, state.gates))
+        totals.append(
+            f"predicted time: {now:,.3g} of {controller.cost.full:,.3g} ms "
+            f"({fractions['cost']:.1%}), {profile.runtime or 'device'}, batch "
+            f"{profile.batch_size}"
+        )
     ledger = controller.ledger
     if ledger.epochs and controller.flops is not None:
         totals.append(
