@@ -39,6 +39,10 @@ setuptools.setup(
         "examples": EXAMPLES,
         "test": [*EXAMPLES, "hypothesis", "pytest", "pytest-xdist", "ruff"],
         "viz": ["matplotlib"],
+        # LiteRT's own interpreter, which TensorFlow stops carrying.
+        "litert": ["ai-edge-litert"],
+        # Pruning of single weights, to compare with; brings tf_keras.
+        "tfmot": ["tensorflow-model-optimization"],
     },
     classifiers=[
         "Intended Audience :: Developers",

@@ -86,6 +86,7 @@ def train(task, seed):
     final = tfmot.sparsity.keras.strip_pruning(pruned)
     weights = final.trainable_weights
     nonzero = sum(np.count_nonzero(weight.numpy()) for weight in weights)
+    full = task.structure()
     return {
         "accuracy": task.accuracy(final),
         "loss": history["loss"][-1],
@@ -94,5 +95,5 @@ def train(task, seed):
         "flops": 1.0,
         "params": nonzero / sum(weight.numpy().size for weight in weights),
         "retrace_share": 0.0,
-        "phases": [[preset.epochs, task.widths(task.structure()), []]],
+        "phases": [[preset.epochs, task.widths(full), full.gates.tolist()]],
     }

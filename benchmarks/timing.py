@@ -42,7 +42,6 @@ def time_cell(task, cell):
     phases = [
         (epochs, task.structure(widths, np.array(gates, bool)))
         for epochs, widths, gates in cell["phases"]
-        if cell["params"] and (gates or not len(task.structure().gates))
     ]
     different = []
     for _, structure in phases:

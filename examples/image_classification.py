@@ -29,19 +29,42 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string(
     "dataset", "digits", "'digits', or the name of a TFDS image set."
 )
+flags.DEFINE_integer("examples", None, "Train on the first ones only.")
 flags.DEFINE_enum(
-    "model", "resnet8", ["resnet8", "resnet14", "resnet20"], "Network."
+    "model",
+    "resnet8",
+    ["resnet8", "resnet14", "resnet20", "resnet56", "vgg16", "wrn16", "wrn28"],
+    "Network; the wide ones are ten times as wide.",
 )
 flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
 flags.DEFINE_float(
     "budget", 0.5, "Cost of the final network, as a fraction of the full one's."
 )
-flags.DEFINE_enum("measure", "flops", ["flops", "params"], "What is bounded.")
+flags.DEFINE_enum(
+    "measure", "flops", ["flops", "params", "latency"], "What is bounded."
+)
+flags.DEFINE_enum(
+    "runtime",
+    "tensorflow-train",
+    ["tensorflow", "tensorflow-train", "litert"],
+    "What a bound on latency is measured with.",
+)
+flags.DEFINE_string(
+    "profile", None, "File of a device profile. Default: this machine's."
+)
 flags.DEFINE_enum("rule", "saliency", ["saliency", "paper"], "Growth rule.")
 flags.DEFINE_integer("width_multiple", 1, "Widths are multiples of this.")
 flags.DEFINE_integer("epochs", 20, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate (cosine).")
+flags.DEFINE_float("measuring_seconds", 60, "Time to measure a profile.")
+flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate.")
+flags.DEFINE_enum(
+    "decay",
+    "cosine",
+    ["cosine", "steps"],
+    "Of the learning rate: a cosine, or to a tenth at 1/2 and at 3/4.",
+)
+flags.DEFINE_bool("augment", False, "Whether to shift and mirror images.")
 flags.DEFINE_float("weight_decay", 5e-4, "L2 penalty on kernels.")
 flags.DEFINE_integer("seed", 0, "Seed of weights, order and growing.")
 flags.DEFINE_string("output", "grown", "Folder for what is written.")
@@ -64,32 +87,49 @@ class PrintStructure(keras.callbacks.Callback):
 
 
 def network(shape, classes, width=1.0, growable=False):
-    return kgp.models.resnet(
-        shape,
-        classes,
-        depth=int(FLAGS.model.removeprefix("resnet")),
+    name = FLAGS.model
+    arguments = dict(
         width=FLAGS.width * width,
         growable=growable,
         weight_decay=FLAGS.weight_decay,
     )
+    if name == "vgg16":
+        return kgp.models.vgg16(shape, classes, **arguments)
+    depth = int(name.lstrip("resntw"))
+    make = kgp.models.wide_resnet if name[0] == "w" else kgp.models.resnet
+    return make(shape, classes, depth, **arguments)
 
 
 def narrow_network(shape, classes, cost_of, limit):
-    """The widest uniformly narrow network of at most `limit`."""
+    """The widest uniformly narrow network of at most `limit`, or None."""
     for width in np.arange(1.0, 0.0, -1 / 128):
         model = keras.Model(*network(shape, classes, width))
         if cost_of(model) <= limit:
             return model
-    raise ValueError(f"No uniformly narrow network costs at most {limit}.")
+    return None
+
+
+def learning_rate(steps):
+    """The learning rate over a training of so many steps."""
+    first = FLAGS.learning_rate
+    if FLAGS.decay == "cosine":
+        return keras.optimizers.schedules.CosineDecay(first, steps)
+    return keras.optimizers.schedules.PiecewiseConstantDecay(
+        [steps // 2, steps * 3 // 4], [first, first / 10, first / 100]
+    )
 
 
 def train(model, data, callbacks=()):
     """Trains a model; returns its test accuracy and the seconds it took."""
     (images, labels), test = data
     steps = -(-len(images) // FLAGS.batch_size) * FLAGS.epochs
+    batches = dict(x=images, y=labels, batch_size=FLAGS.batch_size)
+    if FLAGS.augment:
+        data = image_data.batches(images, labels, FLAGS.batch_size, FLAGS.seed)
+        batches = dict(x=data, shuffle=False)  # shuffled already
     model.compile(
         keras.optimizers.SGD(
-            keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, steps),
+            learning_rate(steps),
             momentum=0.9,
             nesterov=True,
         ),
@@ -98,9 +138,7 @@ def train(model, data, callbacks=()):
     )
     started = time.perf_counter()
     history = model.fit(
-        images,
-        labels,
-        batch_size=FLAGS.batch_size,
+        **batches,
         epochs=FLAGS.epochs,
         validation_data=test,
         verbose=0,
@@ -108,6 +146,20 @@ def train(model, data, callbacks=()):
     )
     seconds = time.perf_counter() - started
     return history.history["val_accuracy"][-1], seconds
+
+
+def device_profile(shape, classes):
+    """The profile of the device that a bound on latency is meant for."""
+    if FLAGS.profile:
+        return kgp.DeviceProfile.load(FLAGS.profile)
+    model = kgp.GrowPruneModel(
+        *network(shape, classes, growable=True), kgp.Budget(flops=1.0)
+    )
+    batch_size = 1 if FLAGS.runtime == "litert" else FLAGS.batch_size
+    print("measuring this machine")
+    return kgp.DeviceProfile.measure(
+        model, FLAGS.runtime, batch_size, FLAGS.measuring_seconds
+    )
 
 
 def print_table(rows):
@@ -152,11 +204,16 @@ def main(argv):
     del argv
     logging.set_verbosity(logging.ERROR)
     data = image_data.load(FLAGS.dataset, FLAGS.seed)
+    data = tuple(x[: FLAGS.examples] for x in data[0]), data[1]
     (images, labels), _ = data
     shape, classes = images.shape[1:], int(labels.max()) + 1
+    profile = None
+    if FLAGS.measure == "latency":
+        profile = device_profile(shape, classes)
     cost_of = {
         "flops": kgp.count_flops,
         "params": lambda model: model.count_params(),
+        "latency": lambda model: profile.milliseconds(model),
     }[FLAGS.measure]
     rows = []
 
@@ -183,13 +240,16 @@ def main(argv):
 
     keras.utils.set_random_seed(FLAGS.seed)
     narrow = narrow_network(shape, classes, cost_of, limit)
-    print(f"training the narrow network ({narrow.count_params():,} parameters)")
-    row("uniformly narrow", narrow, None, *train(narrow, data))
+    if narrow is None:  # its layers alone may cost more time
+        print("no uniformly narrow network is within the budget")
+    else:
+        print(f"training the narrow one ({narrow.count_params():,} parameters)")
+        row("uniformly narrow", narrow, None, *train(narrow, data))
 
     keras.utils.set_random_seed(FLAGS.seed)
     grown = kgp.GrowPruneModel(
         *network(shape, classes, growable=True),
-        budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}),
+        budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}, profile=profile),
         rule=FLAGS.rule,
         width_multiple=FLAGS.width_multiple,
     )
@@ -201,6 +261,11 @@ def main(argv):
     print()
     grown.structure_summary()
     print_table(rows)
+    if profile is not None and not FLAGS.profile:
+        print()
+        networks = {"full": full, "uniformly narrow": narrow}
+        networks = {k: v for k, v in networks.items() if v is not None}
+        profile.check({**networks, "grown": grown.compact()})
     folder = pathlib.Path(FLAGS.output)
     folder.mkdir(parents=True, exist_ok=True)
     print()

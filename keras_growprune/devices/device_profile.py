@@ -94,10 +94,19 @@ class DeviceProfile:
         Returns:
             Milliseconds of `batch_size` examples.
         """
-        return self.constant + sum(
-            float(np.dot(_features(work, self.block), self.factors(work.kind)))
-            for work in work_of(model)
-        )
+        return self.constant + sum(map(self.layer_milliseconds, work_of(model)))
+
+    def layer_milliseconds(self, work):
+        """Predicts the time of one layer within a network.
+
+        Args:
+            work: A `LayerWork`.
+
+        Returns:
+            Milliseconds of `batch_size` examples.
+        """
+        features = _features(work, self.block)
+        return float(np.dot(features, self.factors(work.kind)))
 
     def check(self, models, verbose=1):
         """Times networks on this machine, beside what the profile predicts.

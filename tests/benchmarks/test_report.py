@@ -25,20 +25,34 @@ def test_one_seed_says_nothing_about_the_spread():
     assert report.paired(cells(71.0), {})[2] == 0
 
 
+def write_cell(folder, method, seed=0, **values):
+    cell = dict(flops=0.5, params=0.4, training_flops=0.54, peak_mib=900)
+    cell = {"method": method, "seed": seed, **cell, **values}
+    folder.mkdir(exist_ok=True)
+    (folder / f"{method}-{seed}.json").write_text(json.dumps(cell))
+
+
 def test_a_table_has_a_line_for_each_method_that_has_cells(tmp_path):
-    for method, accuracy in (("narrow", 70.0), ("grown", 71.5)):
-        cell = dict(
-            method=method,
-            seed=0,
-            accuracy=accuracy,
-            flops=0.5,
-            params=0.4,
-            training_flops=0.54,
-            seconds=10.4,
-        )
-        (tmp_path / f"{method}-0.json").write_text(json.dumps(cell))
-    lines = report.table(tmp_path, ["full", "narrow", "grown"]).splitlines()
+    write_cell(tmp_path, "narrow", accuracy=70.0)
+    write_cell(tmp_path, "grown_long", accuracy=71.5)
+    timing = {"training": 0.61, "step": 0.52, "litert": 0.494}
+    write_cell(tmp_path / "timing", "narrow", **timing)
+    names = ["full", "narrow", "grown_long"]
+    lines = report.table(tmp_path, names).splitlines()
     assert lines[2:] == [
-        "| narrow | 1 | 70.00 |  | 0.500 | 0.400 | 0.540 | 10 |",
-        "| grown | 1 | 71.50 | +1.50 | 0.500 | 0.400 | 0.540 | 10 |",
+        "| narrow | 1 | 70.00 |  | 0.50 | 0.40 | 0.54 | 0.61 | 0.52 |  "
+        "| 0.49 | 900 |",
+        "| grown long | 1 | 71.50 | +1.50 | 0.50 | 0.40 | 0.54 |  |  |  "
+        "|  | 900 |",
     ]
+    assert {line.count("|") for line in lines} == {lines[0].count("|")}
+
+
+def test_what_is_written_can_be_looked_at(tmp_path):
+    pytest.importorskip("matplotlib")
+    for seed, accuracy in enumerate((70.0, 71.0)):
+        write_cell(tmp_path, "narrow", seed, accuracy=accuracy)
+    write_cell(tmp_path, "grown", accuracy=71.5)
+    report.write(tmp_path, ["narrow", "grown"])
+    assert "| narrow | 2 | 70.50" in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "accuracy.png").read_bytes()[1:4] == b"PNG"

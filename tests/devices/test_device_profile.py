@@ -148,3 +148,26 @@ def test_a_larger_network_takes_longer():
     small, large = network((4,), 8), network((64, 64, 64), 32)
     fast, slow = time_models([small, large], batch_size=4, rounds=3)
     assert 0 < fast < slow
+
+
+def test_a_check_prints_predicted_beside_measured_times(capsys):
+    profile = kgp.DeviceProfile(
+        {"convolution": (3.0, 20.0, 0.0, 0.0)}, runtime="tensorflow"
+    )
+    models = {"full": network((64, 64, 64), 32), "small": network((4,), 8)}
+    result = profile.check(models)
+    for name, model in models.items():
+        assert result[name]["predicted"] == profile.milliseconds(model)
+    assert 0 < result["small"]["measured"] < result["full"]["measured"]
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head == "milliseconds with tensorflow, batch 1"
+    assert first.startswith("full   predicted") and "(100.0%)" in first
+    share = result["small"]["measured"] / result["full"]["measured"]
+    assert second.endswith(f"({share:.1%})")
+    profile.check(models, verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_profile_of_a_device_that_is_not_here_cannot_be_checked():
+    with pytest.raises(ValueError, match="Received: runtime=''"):
+        TRUE.check({"full": network((4,))})

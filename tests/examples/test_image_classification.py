@@ -7,6 +7,8 @@ import sys
 import keras
 import numpy as np
 
+import keras_growprune as kgp
+
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "image_classification.py"
 
@@ -50,3 +52,38 @@ def test_main_job_runs_under_the_papers_rule_and_a_parameter_budget(tmp_path):
         "--learning_rate=0.02",
     )
     assert "settled, budget Budget(params=0.5)" in output
+
+
+def test_main_job_runs_under_a_budget_of_time(tmp_path):
+    kgp.DeviceProfile(
+        {"convolution": (50.0, 10.0, 0.0, 0.01)}, block=8, runtime="litert"
+    ).save(tmp_path / "device.json")
+    output = run(
+        tmp_path,
+        "--epochs=2",
+        "--examples=300",
+        "--measure=latency",
+        f"--profile={tmp_path / 'device.json'}",
+        "--augment",
+        "--decay=steps",
+    )
+    assert "settled, budget Budget(latency=0.5, profile=" in output
+    assert re.search(r"predicted time: .* of .* ms \(4\d\.\d%\), li", output)
+
+
+def test_main_job_measures_what_it_bounds(tmp_path):
+    output = run(
+        tmp_path,
+        "--epochs=1",
+        "--examples=100",
+        "--width=0.5",
+        "--measure=latency",
+        "--budget=0.6",
+        "--runtime=litert",
+        "--measuring_seconds=2",
+    )
+    lines = output[output.index("milliseconds with litert, batch 1") :]
+    for name in ("full", "grown"):
+        assert re.search(
+            rf"^{name} +predicted .*%\)  measured .*%\)", lines, re.MULTILINE
+        )

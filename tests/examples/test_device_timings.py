@@ -1,0 +1,81 @@
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+import keras_growprune as kgp
+
+ROOT = pathlib.Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "device_timings.py"
+
+
+def run(*flags):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *flags],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phone") / "timings"
+    result = run(f"--write={folder}", "--count=6", "--batch_size=2")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_the_files_run_and_the_table_names_them(folder):
+    names = sorted(path.name for path in folder.glob("*.tflite"))
+    assert names == [f"{index:02}.tflite" for index in range(6)]
+    table = (folder / "times.csv").read_text().splitlines()
+    assert table == ["file,milliseconds", *(f"{name}," for name in names)]
+    interpreter = tf.lite.Interpreter(str(folder / names[3]))
+    interpreter.allocate_tensors()
+    (details,) = interpreter.get_input_details()
+    assert list(details["shape"]) == [2, 32, 32, 3]
+
+
+def test_a_profile_is_fitted_to_the_times_that_were_filled_in(folder, tmp_path):
+    phone = kgp.DeviceProfile(
+        {"convolution": (3.0, 20.0, 0.0, 0.01)}, block=4, constant=0.5
+    )
+    networks = json.loads((folder / "networks.json").read_text())["networks"]
+    filled = tmp_path / "filled"
+    filled.mkdir()
+    (filled / "networks.json").write_bytes(
+        (folder / "networks.json").read_bytes()
+    )
+    with open(filled / "times.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "milliseconds"])
+        for name, layers in networks.items():
+            milliseconds = phone.constant + sum(
+                phone.layer_milliseconds(kgp.devices.LayerWork.from_dict(layer))
+                for layer in layers
+            )
+            writer.writerow([name, milliseconds])
+    target = tmp_path / "phone.json"
+    result = run(f"--fit={filled}", f"--profile={target}")
+    assert result.returncode == 0, result.stderr
+    profile = kgp.DeviceProfile.load(target)
+    assert (profile.runtime, profile.batch_size) == ("litert", 2)
+    model = kgp.GrowPruneModel(
+        *kgp.models.resnet(depth=20), kgp.Budget(flops=0.5)
+    )
+    full = model.untrained()
+    assert profile.milliseconds(full) == pytest.approx(
+        phone.milliseconds(full), rel=0.05
+    )
+
+
+def test_times_are_never_overwritten(folder):
+    result = run(f"--write={folder}")
+    assert result.returncode != 0
+    assert "is there already" in result.stderr + result.stdout
