@@ -16,6 +16,9 @@ BUDGET = 0.5
 # Train, prune, fine-tune: together the epochs of one training.
 _FINE_TUNING = 0.25
 _SLIMMING_PENALTY = 1e-4
+_SHALLOW_FIRST = kgp.GrowthSchedule(
+    0.35, 0.7, peak_at=0.2, settle_at=0.4, seed_shape="shallow"
+)
 
 
 def cell_of(task, model, loss, seconds, phases, retrace_share=0.0):
@@ -146,8 +149,7 @@ def grown_in_time(task, seed):
 def grown_in_time_shallow_seed(task, seed):
     """The same, from a shallow and wide seed network."""
     budget = kgp.Budget(latency=BUDGET, profile=task.profile)
-    schedule = kgp.GrowthSchedule(seed_fraction=0.35, seed_shape="shallow")
-    return _grow(task, seed, budget, schedule=schedule)
+    return _grow(task, seed, budget, schedule=_SHALLOW_FIRST)
 
 
 def grown_long(task, seed):
@@ -158,8 +160,7 @@ def grown_long(task, seed):
 
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
-    schedule = kgp.GrowthSchedule(seed_shape="shallow")
-    return _grow(task, seed, schedule=schedule)
+    return _grow(task, seed, schedule=_SHALLOW_FIRST)
 
 
 def grown_monotonically(task, seed):

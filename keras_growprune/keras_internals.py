@@ -161,6 +161,13 @@ class LazyFunctional(keras.Model):
             return super()._run_through_graph(
                 inputs, operation_fn=operation_fn, call_fn=call_fn
             )
+        values = self._values_of_graph(inputs, operation_fn)
+        return keras.tree.pack_sequence_as(
+            self._outputs_struct, [values[id(x)] for x in self.outputs]
+        )
+
+    def _values_of_graph(self, inputs, operation_fn):
+        """Values of all tensors that the plan computes, by `id`."""
         values = {
             id(tensor): value
             for tensor, value in zip(self.inputs, keras.tree.flatten(inputs))
@@ -177,13 +184,19 @@ class LazyFunctional(keras.Model):
                 outputs = after(outputs)
             for tensor, value in zip(call.outputs, keras.tree.flatten(outputs)):
                 values[id(tensor)] = value
-        return keras.tree.pack_sequence_as(
-            self._outputs_struct, [values[id(x)] for x in self.outputs]
-        )
+        return values
 
 
-def call_training_only(model, inputs, layer_class):
-    """Calls a functional model with one type of layer in training mode."""
+def call_training_only(model, inputs, layer_class, tensors=None):
+    """Calls a functional model with one type of layer in training mode.
+
+    Args:
+        model: A `LazyFunctional`.
+        inputs: Its inputs.
+        layer_class: The type of layer.
+        tensors: Symbolic tensors of the model whose values to return instead
+            of its outputs, None for what is not computed.
+    """
 
     def wrap(operation):
         if not getattr(operation, "_call_has_training_arg", False):
@@ -191,10 +204,12 @@ def call_training_only(model, inputs, layer_class):
         is_training = isinstance(operation, layer_class)
         return functools.partial(operation, training=is_training)
 
+    inputs = model._standardize_inputs(inputs)
     with model.following_plan():
-        return model._run_through_graph(
-            model._standardize_inputs(inputs), operation_fn=wrap
-        )
+        if tensors is None:
+            return model._run_through_graph(inputs, operation_fn=wrap)
+        values = model._values_of_graph(inputs, wrap)
+        return [values.get(id(tensor)) for tensor in tensors]
 
 
 def graph_structure(model):

@@ -203,13 +203,19 @@ class Market:
         for gate in np.flatnonzero(~self.gates) if layers else ():
             if newcomers or self._sold_gates[gate]:
                 move = ("gate", gate, True)
-                promise = self._promise_of_gate(gate)
+                cost = float(gate_costs[gate])
+                promise = self._promise_of_gate(gate, cost - self._cost)
                 if promise is not None:
-                    offers.append((promise, move, float(gate_costs[gate])))
+                    offers.append((promise, move, cost))
         return offers
 
-    def _promise_of_gate(self, gate):
-        """Its own worth, else the mean of its kind, else that of all."""
+    def _promise_of_gate(self, gate, cost):
+        """What a layer of a given cost that is not there may be worth.
+
+        Its own worth, else the mean of its kind, else that of all layers. The
+        first layer of all promises as much per cost as the units of the
+        network; None while it is not measured yet.
+        """
         if not np.isnan(self.gate_worth[gate]):
             return float(self.gate_worth[gate])
         kinds = self.space.gate_kinds
@@ -218,7 +224,10 @@ class Market:
         for known in (alike, measured):
             if known.any():
                 return float(np.mean(self.gate_worth[known]))
-        return None
+        if self.gates.any():
+            return None
+        earning = self.units & ~np.isnan(self.worth)
+        return float(np.sum(self.worth[earning])) * cost / self._cost
 
     def _known_worth(self, group):
         """Worth of a group's units, with the group's mean where unknown."""

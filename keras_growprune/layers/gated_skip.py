@@ -17,6 +17,11 @@ class GatedSkip(GatedPair):
     and the output is the shortcut. In any other model the layer returns the
     branch.
 
+    A branch of one growable layer without strides, a batch norm or none, and a
+    ReLU or none starts as the identity where it comes for the first time, so
+    that it does not disturb what the network has learned. (A ReLU repeats
+    what another ReLU has let through.)
+
     Both inputs have the same units: the k-th channel of one takes the place of
     the k-th channel of the other.
 

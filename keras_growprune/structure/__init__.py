@@ -10,6 +10,8 @@ from keras_growprune.structure.channel_map import WeightAxes
 from keras_growprune.structure.gate_points import GatePoint
 from keras_growprune.structure.gate_points import find_branch_points
 from keras_growprune.structure.gate_points import find_gate_points
+from keras_growprune.structure.identity_branches import IdentityBranch
+from keras_growprune.structure.identity_branches import find_identity_branches
 from keras_growprune.structure.structure import Structure
 from keras_growprune.structure.trace import trace_channels
 
@@ -17,12 +19,14 @@ __all__ = [
     "ChannelMap",
     "GatePoint",
     "Group",
+    "IdentityBranch",
     "LayerGate",
     "Structure",
     "WeightAxes",
     "axes_of",
     "find_branch_points",
     "find_gate_points",
+    "find_identity_branches",
     "is_growable",
     "register_axes",
     "trace_channels",

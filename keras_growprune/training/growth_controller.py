@@ -15,6 +15,7 @@ from keras_growprune.layers import GatedAdd
 from keras_growprune.structure import Structure
 from keras_growprune.structure import find_branch_points
 from keras_growprune.structure import find_gate_points
+from keras_growprune.structure import find_identity_branches
 from keras_growprune.structure import trace_channels
 from keras_growprune.training import validation
 from keras_growprune.training.call_plan import CallPlan
@@ -73,7 +74,10 @@ class GrowthController:
         )
         self._sharing = keras_internals.LayerSharing(self.map.layers, model)
         self.store = HostStore(self.map)
-        self.restructurer = Restructurer(self.map, self.store, branch_points)
+        self._identities = find_identity_branches(self.map)
+        self.restructurer = Restructurer(
+            self.map, self.store, branch_points, self._identities
+        )
         self.meter = SaliencyMeter(self.map, points, branch_points)
         self.norms = NormStatistics(self.map.layers)
         self.ledger = Ledger(self.flops.full if self.flops else float("nan"))
@@ -113,9 +117,12 @@ class GrowthController:
         target = self.schedule.seed_fraction * self.cost.full
         gates = np.ones(len(self.map.gates), bool)
         if self.schedule.seed_shape == "shallow":
-            # A skip that never lived could not come as the identity.
-            adds = [isinstance(g.layer, GatedAdd) for g in self.map.gates]
-            gates = self.space.seed_gates(target, np.array(adds, bool))
+            # What cannot come as the identity is there from the beginning.
+            may_leave = [
+                isinstance(gate.layer, GatedAdd) or identity is not None
+                for gate, identity in zip(self.map.gates, self._identities)
+            ]
+            gates = self.space.seed_gates(target, np.array(may_leave, bool))
         fixed = {
             index: group.seed
             for index, group in enumerate(self.map.groups)
@@ -331,7 +338,7 @@ class GrowthController:
             self._check_may_change()
         self.attach_optimizer()
         never = state.gate_ages == 0
-        new = np.flatnonzero(structure.gates & ~state.gates & never)
+        new = self._statistics_of_new(structure.gates & ~state.gates & never)
         changed = structure != self.structure
         stale = self.restructurer.apply(structure, state.random, new) or force
         state.units, state.gates = structure.units, structure.gates
@@ -344,6 +351,20 @@ class GrowthController:
             stale = stale or self.plan.gates_are_soft
         if stale:
             self._renew_functions()
+
+    def _statistics_of_new(self, new):
+        """Mean and variance of what goes into layers that come first now."""
+        new = [int(index) for index in np.flatnonzero(new)]
+        skips = [i for i in new if self._identities[i] is not None]
+        tensors = [self._identities[i].shortcut for i in skips]
+        found = dict.fromkeys(new)
+        measured = self.norms.of_tensors(self.model, tensors)
+        active = np.append(self.structure.units, True)
+        for index, moments in zip(skips, measured):
+            if moments is not None:
+                here = active[self._identities[index].units]
+                found[index] = [_of_all(here, each) for each in moments]
+        return found
 
     def _check_may_change(self):
         """Other models keep traces of the old shapes; renew or refuse."""
@@ -432,3 +453,10 @@ class GrowthController:
         self.gates.push(self.state)
         if stale:
             self._renew_functions()
+
+
+def _of_all(present, values):
+    """Values of all channels; those not present get the others' mean."""
+    result = np.full(present.shape, np.mean(values))
+    result[present] = values
+    return result

@@ -143,14 +143,15 @@ class HostStore:
             chosen = list(entries)
             chosen[axis] = entries[axis][new]
             values = np.compress(new, values, axis=axis)
-            self._write(index, np.ix_(*chosen), values)
+            self.put(index, np.ix_(*chosen), values)
         drawn[entries[axis]] = True
 
     def clear(self, index):
         """Sets a weight to zero for all units, as if it were new."""
-        self._write(index, ..., np.zeros((), self.values[index].dtype))
+        self.put(index, ..., np.zeros((), self.values[index].dtype))
 
-    def _write(self, index, where, values):
+    def put(self, index, where, values):
+        """Gives entries of a weight initial values of their own."""
         self.values[index][where] = values
         for name in _WEIGHT_COPIES:
             if (name, index) in self.slots:

@@ -116,15 +116,41 @@ class NormStatistics:
         Args:
             model: The functional model that has the norms.
         """
+        inputs = self._kept_inputs()
+        if inputs is not None:
+            with self._set_momenta([0.0] * len(self._norms)):
+                keras_internals.call_training_only(
+                    model, inputs, keras.layers.BatchNormalization
+                )
+
+    def of_tensors(self, model, tensors):
+        """Mean and variance of each channel of tensors inside the network.
+
+        Args:
+            model: The functional model, in its present structure.
+            tensors: List of symbolic tensors of it, channels last.
+
+        Returns:
+            One `(mean, variance)` for each tensor, or None where it is not
+            computed at present or no examples were kept.
+        """
+        inputs = self._kept_inputs()
+        if inputs is None or not tensors:
+            return [None] * len(tensors)
+        # With a momentum of one the norms' own averages stay.
+        with self._set_momenta([1.0] * len(self._norms)):
+            values = keras_internals.call_training_only(
+                model, inputs, keras.layers.BatchNormalization, tensors
+            )
+        return [None if x is None else _moments(x) for x in values]
+
+    def _kept_inputs(self):
+        """The examples kept, as the model takes them, or None."""
         if self._kept is None or not int(tf.shape(self._kept[0])[0]):
-            return
-        inputs = keras.tree.pack_sequence_as(
+            return None
+        return keras.tree.pack_sequence_as(
             self._inputs, [tf.convert_to_tensor(b) for b in self._kept]
         )
-        with self._set_momenta([0.0] * len(self._norms)):
-            keras_internals.call_training_only(
-                model, inputs, keras.layers.BatchNormalization
-            )
 
     @contextlib.contextmanager
     def _set_momenta(self, values):
@@ -159,6 +185,12 @@ class NormStatistics:
 
     def from_arrays(self, arrays):
         self._steps.assign(float(np.array(arrays["norm_steps"])))
+
+
+def _moments(value):
+    value = np.array(value, dtype="float64")
+    axes = tuple(range(value.ndim - 1))
+    return value.mean(axis=axes), value.var(axis=axes)
 
 
 def _empty_buffer(tensor):

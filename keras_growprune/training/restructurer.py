@@ -20,26 +20,30 @@ class Restructurer:
         channel_map: The `ChannelMap` of the network at its full width.
         store: The `HostStore`.
         branch_points: One `GatePoint` per gate, the end of its branch.
+        identities: One `IdentityBranch` or None per gate.
     """
 
-    def __init__(self, channel_map, store, branch_points):
+    def __init__(self, channel_map, store, branch_points, identities):
         self._map = channel_map
         self._store = store
         self._branch_points = branch_points
+        self._identities = identities
         self.structure = Structure(
             np.ones(channel_map.unit_count, bool),
             np.ones(len(channel_map.gates), bool),
         )
 
-    def apply(self, structure, random=None, new_gates=()):
+    def apply(self, structure, random=None, new_gates=None):
         """Gives the network another structure.
 
         Args:
             structure: The new `Structure`.
             random: A `numpy.random.Generator` for newcomers, or None to draw
                 none (when weights are loaded afterwards).
-            new_gates: Indices of gates that are on for the first time; their
-                branches start as zero, so that the layer is the identity.
+            new_gates: Maps indices of gates that are on for the first time to
+                mean and variance of each channel of their shortcuts at full
+                width (or to None where unknown). Their branches start so that
+                the layer is the identity.
 
         Returns:
             Whether any shape, or the graph, changed: traced functions are
@@ -54,8 +58,12 @@ class Restructurer:
             return False
         for index in changed:
             self._store.read(index, old[index])
-        for gate in new_gates:
+        for gate, statistics in (new_gates or {}).items():
             self._silence(self._branch_points[gate])
+            if self._identities[gate] is not None:
+                self._repeat_input(
+                    self._identities[gate], structure, statistics
+                )
         if random is not None:
             for index, each in enumerate(entries):
                 self._store.draw_newcomers(index, each, random)
@@ -109,6 +117,29 @@ class Restructurer:
                 self._store.clear(index)
                 if self._store.drawn[index] is not None:
                     self._store.drawn[index][:] = True
+
+    def _repeat_input(self, branch, structure, statistics):
+        """Makes the branch of a skip return what goes into it."""
+        active = np.append(structure.units, True)
+        here = np.flatnonzero(active[branch.units])
+        for index, weight in enumerate(self._map.weights):
+            name = weight.attribute
+            if weight.layer is branch.mixer:
+                self._store.clear(index)
+                if name == "kernel":
+                    center = [size // 2 for size in weight.full_shape[:-2]]
+                    self._store.put(index, (*center, here, here), 1.0)
+                    self._store.drawn[index][here] = True
+            elif weight.layer is branch.norm and statistics is not None:
+                mean, variance = statistics
+                value = {
+                    "gamma": np.sqrt(variance + branch.norm.epsilon),
+                    "beta": mean,
+                    "moving_mean": mean,
+                    "moving_variance": variance,
+                }.get(name)
+                if value is not None:
+                    self._store.put(index, here, value[here])
 
     def _commit(self, plan):
         stale = False

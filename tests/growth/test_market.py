@@ -245,7 +245,18 @@ def test_a_layer_promises_its_own_worth_or_that_of_those_like_it(
     assert market.price == price
 
 
-def test_no_layer_is_bought_while_none_was_ever_measured():
+def test_the_first_layer_promises_as_much_per_cost_as_the_units():
+    # Units: worth 1 + 3 + 5 at a cost of 9. A layer of cost 2 promises 2, so
+    # it comes before a second unit of the first group (1 / 2 at a cost of 1).
+    space = linear_space([2, 2], [1, 4], gate_costs=[2] * 2)
+    market = Market(space, [1, 0, 1, 1], [0, 0], [1, NAN, 3, 5], [NAN, NAN])
+    market.buy_up_to(11)
+    assert market.units.tolist() == [True, False, True, True]
+    assert market.gates.tolist() == [True, False]
+    assert market.price == 1.0
+
+
+def test_no_further_layer_is_bought_while_none_was_ever_measured():
     space = linear_space([1], [1], gate_costs=[2] * 2)
     market = Market(space, [1], [1, 0], [1], [NAN, NAN])
     market.buy_up_to(100)

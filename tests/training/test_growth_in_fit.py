@@ -307,7 +307,46 @@ def test_a_shallow_seed_is_wide_and_grows_layers_that_start_as_the_identity():
     assert ends == [[1.0] * 4, [0.0] * 4, [0.0] * 4]
 
 
-def test_a_shallow_seed_keeps_skips_that_could_not_start_as_the_identity():
+def test_a_shallow_seed_leaves_out_skips_that_can_come_as_the_identity():
     schedule = kgp.GrowthSchedule(0.3, 1.0, seed_shape="shallow")
     model = grow(plain_chain(4), kgp.Budget(flops=1.0), schedule=schedule)
+    assert not model.structure.gates.any()
+    compile_model(model, keras.optimizers.SGD(0.0))
+    logs = fit(model, epochs=8)
     assert model.structure.gates.all()
+    assert logs["cost"][0] < 0.5 and logs["cost"][-1] == 1
+
+
+def test_a_shallow_seed_keeps_skips_that_could_not_start_as_the_identity():
+    inputs = keras.Input((6, 6, 2))
+    x = kgp.layers.GrowableConv2D(4, 3, padding="same")(inputs)
+    for _ in range(2):
+        y = kgp.layers.GrowableConv2D(4, 3, padding="same")(x)
+        x = kgp.layers.GatedSkip()([x, keras.layers.Activation("tanh")(y)])
+    network = inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x))
+    schedule = kgp.GrowthSchedule(0.3, 1.0, seed_shape="shallow")
+    model = grow(network, kgp.Budget(flops=1.0), schedule=schedule)
+    assert model.structure.gates.all()
+
+
+@pytest.mark.parametrize("widens", [False, True])
+def test_a_skip_that_comes_first_repeats_its_input(widens):
+    schedule = kgp.GrowthSchedule(0.3, 1.0, seed_shape="shallow")
+    model = grow(plain_chain(6), kgp.Budget(flops=1.0), schedule=schedule)
+    compile_model(model, keras.optimizers.SGD(0.05))
+    fit(model, epochs=1, growth_epochs=100)
+    units = model.structure.units.copy()
+    units[-1] = not widens
+    model.restructure(kgp.Structure(units, model.structure.gates))
+    fit(model, epochs=1, growth_epochs=100)
+    x = np.random.default_rng(1).normal(size=(64, 6, 6, 2))
+    before = model.predict(x, verbose=0)
+    every = np.ones_like(units)
+    gates = [True, True]
+    model.restructure(kgp.Structure(every if widens else units, gates))
+    after = model.predict(x, verbose=0)
+    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)
+    assert np.ptp(before) > 0.01
+    # They are layers like others from now on.
+    fit(model, epochs=1, growth_epochs=100)
+    assert np.abs(model.predict(x, verbose=0) - after).max() > 1e-3
