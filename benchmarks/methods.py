@@ -146,10 +146,10 @@ def grown_in_time(task, seed):
     return _grow(task, seed, kgp.Budget(latency=BUDGET, profile=task.profile))
 
 
-def grown_in_time_shallow_seed(task, seed):
-    """The same, from a shallow and wide seed network."""
+def grown_in_time_narrow_seed(task, seed):
+    """The same, from a narrow seed network that has all layers."""
     budget = kgp.Budget(latency=BUDGET, profile=task.profile)
-    return _grow(task, seed, budget, schedule=_SHALLOW_FIRST)
+    return _grow(task, seed, budget, schedule=kgp.GrowthSchedule())
 
 
 def grown_long(task, seed):
@@ -309,7 +309,7 @@ METHODS = {
         grown_monotonically,
         pruned_from_full,
         grown_in_time,
-        grown_in_time_shallow_seed,
+        grown_in_time_narrow_seed,
         narrow_in_time,
         shallow_in_time,
     )
@@ -318,7 +318,7 @@ METHODS = {
 GROWN = (
     "grown",
     "grown_in_time",
-    "grown_in_time_shallow_seed",
+    "grown_in_time_narrow_seed",
     "grown_shallow_seed",
     "paper",
 )

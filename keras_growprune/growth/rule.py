@@ -20,8 +20,14 @@ class Rule(abc.ABC):
     name: str
     trains_logits = False
 
-    def default_schedule(self):
-        """The schedule that is used when the user gives none."""
+    def default_schedule(self, measure):
+        """The schedule that is used when the user gives none.
+
+        Args:
+            measure: What the budget bounds: `"flops"`, `"params"` or
+                `"latency"`.
+        """
+        del measure
         return GrowthSchedule()
 
     def get_config(self):

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_growprune.growth.market import Market
 from keras_growprune.growth.rule import Rule
+from keras_growprune.growth.schedule import GrowthSchedule
 
 # A new layer starts as the identity: its gradient, and with it its measured
 # worth, takes some epochs to say anything.
@@ -30,6 +31,17 @@ class SaliencyRule(Rule):
 
     def get_config(self):
         return {"gate_grace": self.gate_grace}
+
+    def default_schedule(self, measure):
+        if measure != "latency":
+            return GrowthSchedule()
+        # A layer takes time however narrow it is: few wide ones to begin with.
+        return GrowthSchedule(
+            seed_fraction=0.35,
+            peak=0.7,
+            settle_at=0.4,
+            seed_shape="shallow",
+        )
 
     def decide(self, state, space, target):
         market = self._market(state, space)

@@ -33,7 +33,9 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             written with `GrowableConv2D`, `GrowableDense`, `GatedAdd` and
             `GatedSkip`; plain Keras layers follow along.
         budget: A `Budget`, what the final network may cost.
-        schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own.
+        schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own for
+            what the budget bounds (under a budget of time, the default rule
+            starts shallow and wide).
         rule: `"saliency"` (default): units are priced by what they are worth
             to the loss. `"paper"`: logits are trained under a penalty, and
             structures are sampled (Yuan et al., ICLR 2021). Or an object of

@@ -45,7 +45,7 @@ class GrowthController:
         self.model = model
         self.budget = budget
         self.rule = rule
-        self.schedule = schedule or rule.default_schedule()
+        self.schedule = schedule or rule.default_schedule(budget.measure)
         calls = keras_internals.graph_calls(model)
         self.map = trace_channels(calls, model.outputs)
         validation.check_not_grown_elsewhere(model, self.map)

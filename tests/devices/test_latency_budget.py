@@ -116,3 +116,14 @@ def test_time_needs_a_device_and_nothing_else_has_one(arguments):
 def test_a_time_out_of_its_range_is_refused(arguments):
     with pytest.raises(ValueError, match="must be a .*number"):
         kgp.Budget(**arguments, profile=PROFILE)
+
+
+def test_under_a_budget_of_time_the_seed_is_shallow_and_wide():
+    layer = kgp.DeviceProfile({"convolution": (1.0, 1.0, 0.0, 1.0)})
+    budget = kgp.Budget(latency=0.8, profile=layer)
+    model = grow(residual(6, blocks=6), budget)
+    assert 0 < model.structure.gates.sum() < 6
+    assert model.structure.units.all()
+    assert model.schedule.seed_shape == "shallow"
+    narrow = grow(residual(6, blocks=6), budget, rule="paper")
+    assert narrow.structure.gates.all()

@@ -161,7 +161,7 @@ def test_config_round_trip_keeps_the_grace():
     rule = SaliencyRule(gate_grace=7)
     assert rule.get_config() == {"gate_grace": 7}
     assert SaliencyRule(**rule.get_config()).gate_grace == 7
-    assert rule.default_schedule().settle_at == 0.45
+    assert rule.default_schedule("flops").settle_at == 0.45
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
