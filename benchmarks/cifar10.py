@@ -26,9 +26,6 @@ from absl import logging
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", "small", "Sizes of the task, see task.PRESETS.")
-flags.DEFINE_enum(
-    "split", "test", ["test", "validation"], "What accuracy is measured on."
-)
 flags.DEFINE_list("methods", [], "Methods to train; all by default.")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds to train each with.")
 flags.DEFINE_integer("jobs", 1, "Cells to train at the same time.")
@@ -47,7 +44,7 @@ _FROM_SCRATCH = "_from_scratch"
 def folder():
     import task
 
-    return task.RESULTS / FLAGS.preset / FLAGS.split
+    return task.RESULTS / FLAGS.preset
 
 
 def cell_path(method, seed):
@@ -75,7 +72,7 @@ def train_cell(method, seed):
     import tensorflow as tf
     from task import Task
 
-    task = Task(FLAGS.preset, FLAGS.split)
+    task = Task(FLAGS.preset)
     keras.utils.set_random_seed(seed)
     if method.endswith(_FROM_SCRATCH):
         source = cell_path(method.removesuffix(_FROM_SCRATCH), seed)
@@ -89,9 +86,11 @@ def train_cell(method, seed):
         "seed": seed,
         **result,
         "peak_mib": round(peak),
-        "keras": keras.__version__,
-        "tensorflow": tf.__version__,
-        "machine": platform.machine(),
+        "versions": {
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "machine": platform.machine(),
+        },
     }
     write(cell_path(method, seed), cell)
     print(
@@ -105,12 +104,14 @@ def train_cell(method, seed):
 def train_in_new_process(method, seed):
     if cell_path(method, seed).exists():
         return
-    arguments = [
-        f"--{name}={getattr(FLAGS, name)}" for name in ("preset", "split")
-    ]
+    flags_of_cell = {
+        "preset": FLAGS.preset,
+        "methods": method,
+        "seeds": seed,
+    }
     subprocess.run(
-        [sys.executable, __file__, "--here", *arguments]
-        + [f"--methods={method}", f"--seeds={seed}"],
+        [sys.executable, __file__, "--here"]
+        + [f"--{name}={value}" for name, value in flags_of_cell.items()],
         env={**os.environ, **_ONE_THREAD},
         check=True,
     )

@@ -88,7 +88,7 @@ def train(task, seed):
     nonzero = sum(np.count_nonzero(weight.numpy()) for weight in weights)
     full = task.structure()
     return {
-        "accuracy": task.accuracy(final),
+        **task.accuracies(final),
         "loss": history["loss"][-1],
         "seconds": seconds,
         "training_flops": 1.0,

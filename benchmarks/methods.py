@@ -45,7 +45,7 @@ def cell_of(task, model, loss, seconds, phases, retrace_share=0.0):
         for epochs, structure in phases
     )
     return {
-        "accuracy": task.accuracy(model),
+        **task.accuracies(model),
         "loss": loss,
         "seconds": seconds,
         "training_flops": trained / task.preset.epochs,

@@ -8,6 +8,7 @@ import statistics
 # Two-sided 95 % quantiles of Student's distribution, by degrees of freedom.
 _STUDENT = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447}
 _COLUMNS = {
+    "validation": "validation_accuracy",
     "FLOPs": "flops",
     "parameters": "params",
     "training FLOPs": "training_flops",

@@ -15,7 +15,7 @@ from keras_growprune.devices import time_models
 
 def time_cells(preset, folder, methods, seeds):
     """Writes a file `timing/<method>-<seed>.json` for each cell."""
-    task = Task(preset, "test")
+    task = Task(preset)
     for seed in seeds:
         for method in methods:
             source = folder / f"{method}-{seed}.json"

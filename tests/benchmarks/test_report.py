@@ -33,16 +33,16 @@ def write_cell(folder, method, seed=0, **values):
 
 
 def test_a_table_has_a_line_for_each_method_that_has_cells(tmp_path):
-    write_cell(tmp_path, "narrow", accuracy=70.0)
+    write_cell(tmp_path, "narrow", accuracy=70.0, validation_accuracy=71.2)
     write_cell(tmp_path, "grown_long", accuracy=71.5)
     timing = {"training": 0.61, "step": 0.52, "litert": 0.494}
     write_cell(tmp_path / "timing", "narrow", **timing)
     names = ["full", "narrow", "grown_long"]
     lines = report.table(tmp_path, names).splitlines()
     assert lines[2:] == [
-        "| narrow | 1 | 70.00 |  | 0.50 | 0.40 | 0.54 | 0.61 | 0.52 |  "
+        "| narrow | 1 | 70.00 |  | 71.20 | 0.50 | 0.40 | 0.54 | 0.61 | 0.52 |  "
         "| 0.49 | 900 |",
-        "| grown long | 1 | 71.50 | +1.50 | 0.50 | 0.40 | 0.54 |  |  |  "
+        "| grown long | 1 | 71.50 | +1.50 |  | 0.50 | 0.40 | 0.54 |  |  |  "
         "|  | 900 |",
     ]
     assert {line.count("|") for line in lines} == {lines[0].count("|")}
