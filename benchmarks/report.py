@@ -80,15 +80,15 @@ def _entries(method, cells, baseline):
     shown = f"{difference:+.2f}" if count else ""
     if math.isfinite(half):
         shown += f" ± {half:.2f}"
-    means = [_mean(cells, key) for key in _COLUMNS.values()]
+    means = {key: _mean(cells, key) for key in _COLUMNS.values()}
     return [
         method.replace("_", " "),
         str(len(cells)),
         accuracy,
         shown,
         *[
-            "" if math.isnan(m) else f"{m:.{2 if m < 50 else 0}f}"
-            for m in means
+            "" if math.isnan(mean) else f"{mean:.{0 if 'mib' in key else 2}f}"
+            for key, mean in means.items()
         ],
     ]
 
