@@ -16,7 +16,6 @@ import concurrent.futures
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 
@@ -68,11 +67,13 @@ def all_methods():
 def train_cell(method, seed):
     """Trains one cell in this process, and writes it."""
     import keras
+    import memory
     import methods
     import tensorflow as tf
     from task import Task
 
     task = Task(FLAGS.preset)
+    memory.forget_peak()  # that of loading the data
     keras.utils.set_random_seed(seed)
     if method.endswith(_FROM_SCRATCH):
         source = cell_path(method.removesuffix(_FROM_SCRATCH), seed)
@@ -80,12 +81,11 @@ def train_cell(method, seed):
         result = methods.from_scratch(task, seed, cell)
     else:
         result = methods.METHODS[method](task, seed)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cell = {
         "method": method,
         "seed": seed,
         **result,
-        "peak_mib": round(peak),
+        "peak_mib": memory.peak_mib(),
         "versions": {
             "keras": keras.__version__,
             "tensorflow": tf.__version__,

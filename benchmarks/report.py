@@ -53,12 +53,21 @@ def paired(cells, other, key="accuracy"):
 def table(folder, methods, baseline="narrow"):
     """Renders the mean over seeds of each method as a Markdown table."""
     cells = read_cells(folder)
-    header = ["method", "seeds", "accuracy", f"minus {baseline}", *_COLUMNS]
+    columns = {
+        name: key
+        for name, key in _COLUMNS.items()
+        if any(
+            cell.get(key) for each in cells.values() for cell in each.values()
+        )
+    }
+    header = ["method", "seeds", "accuracy", f"minus {baseline}", *columns]
     lines = [_row(header), "|---" * len(header) + "|"]
     for method in methods:
         if method in cells:
             other = {} if method == baseline else cells[baseline]
-            lines.append(_row(_entries(method, cells[method], other)))
+            lines.append(
+                _row(_entries(method, cells[method], other, columns.values()))
+            )
     return "\n".join(lines)
 
 
@@ -67,11 +76,12 @@ def _row(entries):
 
 
 def _mean(cells, key):
-    values = [cell[key] for cell in cells.values() if key in cell]
+    values = [cell.get(key) for cell in cells.values()]
+    values = [value for value in values if value is not None]
     return statistics.mean(values) if values else math.nan
 
 
-def _entries(method, cells, baseline):
+def _entries(method, cells, baseline, keys):
     accuracy = f"{_mean(cells, 'accuracy'):.2f}"
     if len(cells) > 1:
         values = [cell["accuracy"] for cell in cells.values()]
@@ -80,7 +90,7 @@ def _entries(method, cells, baseline):
     shown = f"{difference:+.2f}" if count else ""
     if math.isfinite(half):
         shown += f" ± {half:.2f}"
-    means = {key: _mean(cells, key) for key in _COLUMNS.values()}
+    means = {key: _mean(cells, key) for key in keys}
     return [
         method.replace("_", " "),
         str(len(cells)),
