@@ -104,14 +104,15 @@ def train_cell(method, seed):
 def train_in_new_process(method, seed):
     if cell_path(method, seed).exists():
         return
-    flags_of_cell = {
-        "preset": FLAGS.preset,
-        "methods": method,
-        "seeds": seed,
-    }
+    run_with_one_thread(
+        f"--preset={FLAGS.preset}", f"--methods={method}", f"--seeds={seed}"
+    )
+
+
+def run_with_one_thread(*arguments):
+    """Runs this file in a process of its own."""
     subprocess.run(
-        [sys.executable, __file__, "--here"]
-        + [f"--{name}={value}" for name, value in flags_of_cell.items()],
+        [sys.executable, __file__, "--here", *arguments],
         env={**os.environ, **_ONE_THREAD},
         check=True,
     )
@@ -148,6 +149,8 @@ def main(argv):
         import report
 
         report.write(folder(), names)
+    elif FLAGS.time and not FLAGS.here:
+        run_with_one_thread(*sys.argv[1:])
     elif FLAGS.time:
         import timing
 

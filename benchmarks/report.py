@@ -38,7 +38,11 @@ def paired(cells, other, key="accuracy"):
     Returns:
         `(mean, half width, seeds)`; the half width is infinite for one seed.
     """
-    seeds = sorted(set(cells) & set(other))
+    seeds = [
+        seed
+        for seed in sorted(set(cells) & set(other))
+        if key in cells[seed] and key in other[seed]
+    ]
     differences = [cells[seed][key] - other[seed][key] for seed in seeds]
     if not differences:
         return math.nan, math.inf, 0
@@ -82,9 +86,9 @@ def _mean(cells, key):
 
 
 def _entries(method, cells, baseline, keys):
-    accuracy = f"{_mean(cells, 'accuracy'):.2f}"
-    if len(cells) > 1:
-        values = [cell["accuracy"] for cell in cells.values()]
+    values = [c["accuracy"] for c in cells.values() if "accuracy" in c]
+    accuracy = f"{statistics.mean(values):.2f}" if values else ""
+    if len(values) > 1:
         accuracy += f" ± {statistics.stdev(values):.2f}"
     difference, half, count = paired(cells, baseline)
     shown = f"{difference:+.2f}" if count else ""
@@ -130,7 +134,8 @@ def plot(folder, methods, path):
     markers = "os^vD*PX<>ph8d"
     for axes, (key, label) in zip(plots, _AXES.items()):
         for index, method in enumerate(m for m in methods if m in cells):
-            seeds = [c for c in cells[method].values() if key in c]
+            needed = {key, "accuracy"}
+            seeds = [c for c in cells[method].values() if needed <= set(c)]
             if not seeds:
                 continue
             axes.errorbar(
