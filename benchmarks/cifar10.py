@@ -19,6 +19,7 @@ import platform
 import subprocess
 import sys
 
+import cells
 from absl import app
 from absl import flags
 from absl import logging
@@ -48,13 +49,6 @@ def folder():
 
 def cell_path(method, seed):
     return folder() / f"{method}-{seed}.json"
-
-
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")  # never a half-written file
-    part.write_text(json.dumps(content) + "\n")
-    part.rename(path)
 
 
 def all_methods():
@@ -92,7 +86,7 @@ def train_cell(method, seed):
             "machine": platform.machine(),
         },
     }
-    write(cell_path(method, seed), cell)
+    cells.write(cell_path(method, seed), cell)
     print(
         f"{method:<28} seed {seed}  accuracy {cell['accuracy']:.2f}  "
         f"FLOPs {cell['flops']:.3f}  training {cell['training_flops']:.3f}  "

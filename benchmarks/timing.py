@@ -6,8 +6,8 @@ the machine's speed meets all alike. Everything else should rest meanwhile.
 
 import json
 
+import cells
 import numpy as np
-from cifar10 import write
 from task import Task
 
 from keras_growprune.devices import time_models
@@ -22,7 +22,7 @@ def time_cells(preset, folder, methods, seeds):
             path = folder / "timing" / source.name
             if source.exists() and not path.exists():
                 result = time_cell(task, json.loads(source.read_text()))
-                write(path, {"method": method, "seed": seed, **result})
+                cells.write(path, {"method": method, "seed": seed, **result})
                 print(f"{method:<28} seed {seed}", end="")
                 for name, value in result.items():
                     print(f"  {name} {value:.3f}", end="")

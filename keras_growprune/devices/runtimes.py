@@ -4,6 +4,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_growprune import keras_internals
+
+
+def _pack(model, values):
+    """A flat list of inputs, as the model takes them."""
+    structure, _ = keras_internals.graph_structure(model)
+    return keras.tree.pack_sequence_as(structure, values)
+
 
 def _examples(tensors, batch_size):
     random = np.random.default_rng(0)
@@ -17,6 +25,7 @@ def _examples(tensors, batch_size):
 
 def _inference(model, batch_size):
     inputs = [tf.constant(x) for x in _examples(model.inputs, batch_size)]
+    inputs = _pack(model, inputs)
     function = tf.function(lambda: model(inputs, training=False))
 
     def run():  # until the numbers are there: TensorFlow may return earlier
@@ -28,9 +37,9 @@ def _inference(model, batch_size):
 def _training(model, batch_size):
     model.compile(keras.optimizers.SGD(0.0, momentum=0.9), "mse")
     model.optimizer.build(model.trainable_variables)
-    inputs = _examples(model.inputs, batch_size)
+    inputs = _pack(model, _examples(model.inputs, batch_size))
     targets = [0 * x for x in _examples(model.outputs, batch_size)]
-    data = tf.data.Dataset.from_tensors((tuple(inputs), tuple(targets)))
+    data = tf.data.Dataset.from_tensors((inputs, tuple(targets)))
     iterator = iter(data.repeat())
     model.make_train_function()
     return lambda: float(model.train_function(iterator)["loss"])
@@ -50,7 +59,7 @@ def litert_file(model, batch_size=1):
         tf.TensorSpec((batch_size, *x.shape[1:]), x.dtype) for x in model.inputs
     ]
     function = tf.function(
-        lambda *inputs: model(list(inputs), training=False), signature
+        lambda *inputs: model(_pack(model, inputs), training=False), signature
     )
     # From the function itself: `from_keras_model` prints what it saves.
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
