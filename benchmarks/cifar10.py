@@ -142,7 +142,8 @@ def main(argv):
     if FLAGS.report:
         import report
 
-        report.write(folder(), names)
+        document = folder().parents[2] / "RESULTS.md"
+        print(report.write(folder(), names, document))
     elif FLAGS.time and not FLAGS.here:
         run_with_one_thread(*sys.argv[1:])
     elif FLAGS.time:

@@ -164,9 +164,25 @@ def plot(folder, methods, path):
     pyplot.close(figure)
 
 
-def write(folder, methods):
-    """Writes `table.md` and `accuracy.png` beside the cells."""
+def write(folder, methods, document):
+    """Writes `accuracy.png` beside the cells, and the table into a document.
+
+    Args:
+        folder: Where the cells are.
+        methods: Names of methods, in the order of the table.
+        document: Path of a Markdown file. What stands between `<!-- table of
+            NAME -->` and `<!-- end of NAME -->`, NAME being that of the
+            folder, becomes the table.
+
+    Returns:
+        The table.
+    """
     text = table(folder, methods)
-    (folder / "table.md").write_text(text + "\n")
     plot(folder, methods, folder / "accuracy.png")
-    print(text)
+    begin, end = (f"<!-- {w} of {folder.name} -->" for w in ("table", "end"))
+    content = document.read_text()
+    if begin in content:
+        before, rest = content.split(begin)
+        after = rest.split(end)[1]
+        document.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    return text

@@ -53,6 +53,14 @@ def test_what_is_written_can_be_looked_at(tmp_path):
     for seed, accuracy in enumerate((70.0, 71.0)):
         write_cell(tmp_path, "narrow", seed, accuracy=accuracy)
     write_cell(tmp_path, "grown", accuracy=71.5)
-    report.write(tmp_path, ["narrow", "grown"])
-    assert "| narrow | 2 | 70.50" in (tmp_path / "table.md").read_text()
+    document = tmp_path / "RESULTS.md"
+    name = tmp_path.name
+    marks = f"<!-- table of {name} -->", f"<!-- end of {name} -->"
+    document.write_text(f"Head\n{marks[0]}\nold\n{marks[1]}\nTail\n")
+    for _ in range(2):  # again and again
+        text = report.write(tmp_path, ["narrow", "grown"], document)
+        assert "| narrow | 2 | 70.50" in text
+        assert document.read_text() == (
+            f"Head\n{marks[0]}\n{text}\n{marks[1]}\nTail\n"
+        )
     assert (tmp_path / "accuracy.png").read_bytes()[1:4] == b"PNG"
