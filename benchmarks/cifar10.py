@@ -20,13 +20,28 @@ import subprocess
 import sys
 
 import cells
+import keras
+import memory
+import methods
+import report
+import tensorflow as tf
+import timing
 from absl import app
 from absl import flags
 from absl import logging
+from task import PRESETS
+from task import RESULTS
+from task import Task
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("preset", "small", "Sizes of the task, see task.PRESETS.")
-flags.DEFINE_list("methods", [], "Methods to train; all by default.")
+_FROM_SCRATCH = "_from_scratch"
+NAMES = [
+    *methods.METHODS,
+    *(name + _FROM_SCRATCH for name in methods.GROWN),
+]
+
+flags.DEFINE_enum("preset", "small", list(PRESETS), "Sizes of the task.")
+flags.DEFINE_list("methods", NAMES, "Methods to train.")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds to train each with.")
 flags.DEFINE_integer("jobs", 1, "Cells to train at the same time.")
 flags.DEFINE_bool("time", False, "Time the cells' networks, train nothing.")
@@ -38,34 +53,18 @@ _ONE_THREAD = {
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
-_FROM_SCRATCH = "_from_scratch"
 
 
 def folder():
-    import task
-
-    return task.RESULTS / FLAGS.preset
+    return RESULTS / FLAGS.preset
 
 
 def cell_path(method, seed):
     return folder() / f"{method}-{seed}.json"
 
 
-def all_methods():
-    from methods import GROWN
-    from methods import METHODS
-
-    return [*METHODS, *(name + _FROM_SCRATCH for name in GROWN)]
-
-
 def train_cell(method, seed):
     """Trains one cell in this process, and writes it."""
-    import keras
-    import memory
-    import methods
-    import tensorflow as tf
-    from task import Task
-
     task = Task(FLAGS.preset)
     memory.forget_peak()  # that of loading the data
     keras.utils.set_random_seed(seed)
@@ -112,13 +111,13 @@ def run_with_one_thread(*arguments):
     )
 
 
-def train_all(methods, seeds):
+def train_all(names, seeds):
     """Trains missing cells; one from scratch after the one it is made from."""
     chains = [
-        [name for name in (method, method + _FROM_SCRATCH) if name in methods]
-        for method in methods
-        if not method.endswith(_FROM_SCRATCH)
-        or method.removesuffix(_FROM_SCRATCH) not in methods
+        [each for each in (name, name + _FROM_SCRATCH) if each in names]
+        for name in names
+        if not name.endswith(_FROM_SCRATCH)
+        or name.removesuffix(_FROM_SCRATCH) not in names
     ]
 
     def train(seed, chain):
@@ -134,28 +133,23 @@ def train_all(methods, seeds):
 def main(argv):
     del argv
     logging.set_verbosity(logging.ERROR)
-    names = all_methods()
-    unknown = set(FLAGS.methods) - set(names)
+    unknown = set(FLAGS.methods) - set(NAMES)
     if unknown:
-        raise app.UsageError(f"Unknown methods {sorted(unknown)}: {names}")
-    methods, seeds = FLAGS.methods or names, [int(s) for s in FLAGS.seeds]
+        raise app.UsageError(f"Unknown methods {sorted(unknown)}: {NAMES}")
+    seeds = [int(seed) for seed in FLAGS.seeds]
     if FLAGS.report:
-        import report
-
-        document = folder().parents[2] / "RESULTS.md"
-        print(report.write(folder(), names, document))
+        document = RESULTS.parents[1] / "RESULTS.md"
+        print(report.write(folder(), NAMES, document))
     elif FLAGS.time and not FLAGS.here:
         run_with_one_thread(*sys.argv[1:])
     elif FLAGS.time:
-        import timing
-
-        timing.time_cells(FLAGS.preset, folder(), methods, seeds)
+        timing.time_cells(FLAGS.preset, folder(), FLAGS.methods, seeds)
     elif FLAGS.here:
-        for method in methods:
+        for method in FLAGS.methods:
             for seed in seeds:
                 train_cell(method, seed)
     else:
-        train_all(methods, seeds)
+        train_all(FLAGS.methods, seeds)
 
 
 if __name__ == "__main__":

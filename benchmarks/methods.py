@@ -6,19 +6,18 @@ not say otherwise), and returns a cell, see `cell_of`.
 """
 
 import functools
+import itertools
 
 import keras
 import numpy as np
 
 import keras_growprune as kgp
+from keras_growprune.growth import SaliencyRule
 
 BUDGET = 0.5
 # Train, prune, fine-tune: together the epochs of one training.
 _FINE_TUNING = 0.25
 _SLIMMING_PENALTY = 1e-4
-_SHALLOW_FIRST = kgp.GrowthSchedule(
-    0.35, 0.7, peak_at=0.2, settle_at=0.4, seed_shape="shallow"
-)
 
 
 def cell_of(task, model, loss, seconds, phases, retrace_share=0.0):
@@ -120,9 +119,12 @@ def _grow(task, seed, budget=None, epochs=None, **settings):
         **settings,
     )
     run = task.train(model, seed, epochs)
+    grouped = itertools.groupby(
+        model.ledger.epochs, lambda epoch: (epoch["units"], epoch["gates"])
+    )
     phases = [
-        (1, task.structure(epoch["units"], np.array(epoch["gates"], bool)))
-        for epoch in model.ledger.epochs
+        (len(list(epochs)), task.structure(widths, np.array(gates, bool)))
+        for (widths, gates), epochs in grouped
     ]
     total = model.ledger.total
     extra = total("restructure_seconds") + total("retrace_seconds")
@@ -160,7 +162,8 @@ def grown_long(task, seed):
 
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
-    return _grow(task, seed, schedule=_SHALLOW_FIRST)
+    schedule = SaliencyRule().default_schedule("latency")
+    return _grow(task, seed, schedule=schedule)
 
 
 def grown_monotonically(task, seed):

@@ -102,7 +102,7 @@ def find_branch_points(channel_map):
         if adds and called_once and len(consumers[id(branch)]) == 1:
             if kind == "norm":
                 point = GatePoint("norm", end.operation, axis, units)
-            elif kind == "mix" and _is_linear(end.operation):
+            elif kind == "mix" and is_linear(end.operation):
                 point = GatePoint("layer", end.operation, axis, units)
         if point is None or not point.weights_suffice():
             point = GatePoint("branch", gate.layer, axis, units)
@@ -110,7 +110,8 @@ def find_branch_points(channel_map):
     return points
 
 
-def _is_linear(layer):
+def is_linear(layer):
+    """Whether a layer has no activation."""
     activation = getattr(layer, "activation", None)
     return activation is None or activation.__name__ == "linear"
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_growprune.structure import axes
+from keras_growprune.structure.gate_points import is_linear
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +86,8 @@ def _can_repeat(layer):
         all(size % 2 for size in sizes)
         and all(stride == 1 for stride in getattr(layer, "strides", (1,)))
         and (set(sizes) == {1} or layer.padding == "same")
-        and (_is_linear(layer) or _is_relu(layer))
+        and (is_linear(layer) or _is_relu(layer))
     )
-
-
-def _is_linear(layer):
-    return layer.activation is keras.activations.linear
 
 
 def _is_relu(layer):
