@@ -1,7 +1,8 @@
 """Grow and prune Keras networks while they train.
 
-Public names: `GrowPruneModel`, `Budget`, `DeviceProfile`, `GrowthSchedule`,
-`register_axes`, and the modules `layers`, `models`, `growth`.
+Public names: `growable`, `GrowPruneModel`, `Budget`, `DeviceProfile`,
+`GrowthSchedule`, `Structure`, `count_flops`, `register_axes`, and the modules
+`layers`, `models`, `growth`.
 """
 
 from keras_growprune import keras_internals
@@ -11,6 +12,7 @@ keras_internals.check_versions()
 from keras_growprune import growth
 from keras_growprune import layers
 from keras_growprune import models
+from keras_growprune.conversion import growable
 from keras_growprune.cost import Budget
 from keras_growprune.cost import count_flops
 from keras_growprune.devices import DeviceProfile
@@ -28,6 +30,7 @@ __all__ = [
     "Structure",
     "__version__",
     "count_flops",
+    "growable",
     "growth",
     "layers",
     "models",

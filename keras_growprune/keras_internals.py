@@ -5,10 +5,12 @@ refused: before Keras 3.8 a variable cannot change its shape in place.
 """
 
 import contextlib
+import copy
 import ctypes
 import dataclasses
 import functools
 import gc
+import importlib
 import sys
 import weakref
 
@@ -59,6 +61,89 @@ class Call:
     inputs: list
     outputs: list
     node: object
+
+    @property
+    def layer(self):
+        """Who has the weights: what is applied to each time step, if any."""
+        if isinstance(self.operation, keras.layers.TimeDistributed):
+            return self.operation.layer
+        return self.operation
+
+    @property
+    def arguments(self):
+        """Positional arguments, Keras tensors among them."""
+        return self.node.arguments.args
+
+    @property
+    def keywords(self):
+        return self.node.arguments.kwargs
+
+    def argument(self, name, position, default=None):
+        """An argument, given by position or by name."""
+        if position < len(self.arguments):
+            return self.arguments[position]
+        return self.keywords.get(name, default)
+
+
+def without_time(call):
+    """What a `TimeDistributed` layer does with one time step, as a call."""
+
+    def step(tensor):
+        shape = (tensor.shape[0], *tensor.shape[2:])
+        return keras.KerasTensor(shape, tensor.dtype)
+
+    return Call(
+        operation=call.operation.layer,
+        inputs=[step(call.inputs[0])],
+        outputs=[step(call.outputs[0])],
+        node=call.node,
+    )
+
+
+def operation_name(operation):
+    """Name of a class of `keras.ops`, or None for anything else."""
+    kind = type(operation)
+    is_ours = kind.__module__.startswith("keras.src.ops.")
+    return kind.__name__ if is_ours else None
+
+
+def clone_operation(operation, **attributes):
+    """A copy of a stateless operation of `keras.ops`, called by nobody.
+
+    Args:
+        operation: The operation.
+        **attributes: Arguments of its constructor that are to differ.
+    """
+    kind = type(operation)
+    try:
+        return kind(**{**operation.get_config(), **attributes})
+    except (NotImplementedError, TypeError):
+        # Its arguments are not kept. They are its attributes.
+        clone = copy.copy(operation)
+        clone._inbound_nodes, clone._outbound_nodes = [], []
+        for name, value in attributes.items():
+            setattr(clone, name, value)
+        return clone
+
+
+def layers_of_applications():
+    """Layers that networks of `keras.applications` have of their own.
+
+    Returns:
+        Maps names to classes; those that this Keras has not are left out.
+    """
+    modules = {
+        "LayerScale": "keras.src.applications.convnext",
+        "StochasticDepth": "keras.src.applications.convnext",
+        "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+    }
+    found = {}
+    for name, module in modules.items():
+        try:
+            found[name] = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    return found
 
 
 def graph_calls(model):
@@ -199,7 +284,7 @@ def call_training_only(model, inputs, layer_class, tensors=None):
     """
 
     def wrap(operation):
-        if not getattr(operation, "_call_has_training_arg", False):
+        if not takes_training(operation):
             return operation
         is_training = isinstance(operation, layer_class)
         return functools.partial(operation, training=is_training)
@@ -210,6 +295,43 @@ def call_training_only(model, inputs, layer_class, tensors=None):
             return model._run_through_graph(inputs, operation_fn=wrap)
         values = model._values_of_graph(inputs, wrap)
         return [values.get(id(tensor)) for tensor in tensors]
+
+
+def functional_graph(model):
+    """The functional model behind a model, or None.
+
+    A Sequential model has one once it is built; a subclassed one has none.
+    """
+    if isinstance(model, keras.Sequential):
+        return getattr(model, "_functional", None) if model.built else None
+    return model if hasattr(model, "_nodes_by_depth") else None
+
+
+def input_shapes(model):
+    """Shapes that a subclassed model was built for, or None.
+
+    Returns:
+        A shape, or a structure of shapes, as its `call` takes inputs.
+    """
+    shapes = getattr(model, "_build_shapes_dict", None)
+    if not model.built or not shapes:
+        return None
+    return shapes if len(shapes) > 1 else next(iter(shapes.values()))
+
+
+def producer_name(tensor):
+    """Name of the layer that a symbolic tensor comes from."""
+    return tensor._keras_history.operation.name
+
+
+def all_layers(model):
+    """All layers of a model, those of its parts included."""
+    return list(model._flatten_layers(include_self=False))
+
+
+def takes_training(operation):
+    """Whether an operation's `call` has the argument `training`."""
+    return bool(getattr(operation, "_call_has_training_arg", False))
 
 
 def graph_structure(model):

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_growprune.structure import WeightAxes
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import channel_axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +43,9 @@ def find_multiplications(channel_map):
     }
     found = []
     for call in channel_map.calls:
-        known = axes_of(call.operation)
+        known = axes_of(call.layer)
         for attribute in known.multiplies if known else ():
-            weight = weights.get((id(call.operation), attribute))
+            weight = weights.get((id(call.layer), attribute))
             if weight is None:
                 continue
             tensors = {"output": call.outputs, "input": call.inputs}
@@ -68,12 +69,10 @@ def _full_channels(channel_map, tensor):
 
 
 def _positions(call, tensor):
-    rank = len(tensor.shape)
-    first = getattr(call.operation, "data_format", None) == "channels_first"
-    channel_axis = 1 if first else rank - 1
-    sizes = [
-        s for i, s in enumerate(tensor.shape) if i not in (0, channel_axis)
-    ]
+    axis = channel_axis(call.layer, tensor)
+    if call.layer is not call.operation and axis == 1:
+        axis = 2  # channels first, behind the time axis
+    sizes = [s for i, s in enumerate(tensor.shape) if i not in (0, axis)]
     if None in sizes:
         raise ValueError(
             "FLOPs can only be counted for inputs of a fixed size. Received: "

@@ -40,7 +40,9 @@ class LayerWork:
 def kind_of(multiplication):
     """The `LayerWork.kind` of a `Multiplication`."""
     weight = multiplication.weight
-    if axes_of(weight.layer).channels == "depthwise":
+    if axes_of(weight.layer).channels == "attention":
+        return "dense"
+    if sum(units is not None for units in weight.units) == 1:
         return "depthwise"
     if all(units is not None for units in weight.units):
         return "dense"

@@ -3,7 +3,11 @@
 import keras
 import numpy as np
 
+from keras_growprune import keras_internals
+from keras_growprune.export.cloning import clone_layer
+from keras_growprune.structure import axes_of
 from keras_growprune.structure import is_growable
+from keras_growprune.structure.propagation import NORMS
 
 
 def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
@@ -51,7 +55,10 @@ def untrained_model(channel_map, structure, inputs, outputs):
 
 def _build(channel_map, structure, inputs, outputs, folds, name):
     """A plain model, and its layers by the id of those that they stand for."""
-    active = np.append(structure.units, True)
+    attributes = {}
+    for each in channel_map.attributes:
+        values = attributes.setdefault(id(each.layer), {})
+        values[each.name] = each.value(structure.units)
     tensors, layers = {}, {}
     for index in channel_map.needed_calls(structure.gates):
         call = channel_map.calls[index]
@@ -78,13 +85,7 @@ def _build(channel_map, structure, inputs, outputs, folds, name):
             tensors[id(call.outputs[0])] = operation.call_plain(*pair, *factors)
             continue
         if id(operation) not in layers:
-            channels = channel_map.channels.get(id(call.outputs[0]))
-            width = (
-                None
-                if channels is None
-                else int(np.count_nonzero(active[channels.units]))
-            )
-            layers[id(operation)] = _plain(operation, folds, width)
+            layers[id(operation)] = _plain(operation, folds, attributes)
         produced = layers[id(operation)](*args, **kwargs)
         for old, new in zip(call.outputs, keras.tree.flatten(produced)):
             tensors[id(old)] = new
@@ -96,21 +97,34 @@ def _build(channel_map, structure, inputs, outputs, folds, name):
     return model, layers
 
 
-def _plain(operation, folds, width):
+def _plain(operation, folds, attributes):
+    """A plain layer for a layer of the growing network.
+
+    Args:
+        operation: The layer, or an operation of `keras.ops`.
+        folds: As in `compact_model`.
+        attributes: Maps the `id` of a layer to those of its constructor's
+            arguments that depend on the structure.
+    """
+    changes = attributes.get(id(operation), {})
     if not isinstance(operation, keras.layers.Layer):
-        return operation  # a stateless operation of `keras.ops`
+        return keras_internals.clone_operation(operation, **changes)
+    if isinstance(operation, keras.layers.TimeDistributed):
+        inner = _plain(operation.layer, folds, attributes)
+        return keras.layers.TimeDistributed(inner, name=operation.name)
     if is_growable(operation):
-        return operation.as_plain_layer(width)
-    config = operation.get_config()
-    for point, _ in folds:
-        if point.layer is operation and "scale" in config:
-            config["scale"] = True  # the gate becomes its gamma
-    return type(operation).from_config(config)
+        return operation.as_plain_layer(**changes)
+    is_norm = axes_of(operation) and axes_of(operation).channels in NORMS
+    if is_norm and any(point.layer is operation for point, _ in folds):
+        changes = {**changes, "scale": True}  # the gate becomes its gamma
+    return clone_layer(operation, **changes)
 
 
 def _copy_weights(old, new, folds):
+    if isinstance(old, keras.layers.TimeDistributed):
+        old, new = old.layer, new.layer
     folds = [
-        factors
+        (point, factors)
         for point, factors in folds
         if point.layer is old and point.kind != "branch"
     ]
@@ -120,7 +134,7 @@ def _copy_weights(old, new, folds):
     for variable in new.weights:
         source = getattr(old, variable.name, None)
         value = np.ones(variable.shape) if source is None else source.numpy()
-        if variable.name in ("gamma", "beta", "kernel", "bias"):
-            for factors in folds:
-                value = value * factors
+        for point, factors in folds:
+            if variable.name in axes_of(old).scaled_by:
+                value = value * point.along_output(variable.name, factors)
         variable.assign(value)

@@ -8,11 +8,13 @@ from keras_growprune.structure import axes_of
 class Growable:
     """Mixin of layers whose output width may change while training.
 
-    The subclass is in the table of axes, with the name of the attribute that
-    holds the width; it always tells the present width, while the layer's
-    config keeps the full one.
+    Comes before the Keras class in the list of bases. The subclass is in the
+    table of axes, with the name of the attribute that holds the width; it
+    always tells the present width, while the layer's config keeps the full
+    one.
 
     Attributes:
+        plain_class: The Keras class that the layer extends.
         full_width: The most that the width may become.
         seed_width: What training starts with, or None.
         gate: Function applied to the output before the activation, or None.
@@ -29,6 +31,32 @@ class Growable:
     def _width_name(self):
         return axes_of(self).width_attribute
 
+    def call(self, inputs, *args, **kwargs):
+        self._check_in_network()
+        if self.gate is None:
+            return super().call(inputs, *args, **kwargs)
+        # The gate comes before the activation, which may not commute with it.
+        activation = getattr(self, "activation", None)
+        if activation is None:
+            return self.gate(super().call(inputs, *args, **kwargs))
+        self.activation = lambda outputs: activation(self.gate(outputs))
+        try:
+            return super().call(inputs, *args, **kwargs)
+        finally:
+            self.activation = activation
+
+    def as_plain_layer(self, **changes):
+        """Returns a new layer of the Keras class that this one extends.
+
+        Args:
+            **changes: Entries of its config that differ. Its width defaults
+                to the present one.
+        """
+        config = self.get_config()
+        del config[f"seed_{self._width_name}"]
+        config[self._width_name] = getattr(self, self._width_name)
+        return self.plain_class.from_config({**config, **changes})
+
     def get_config(self):
         """Returns the config of the layer at its full width."""
         config = super().get_config()
@@ -44,12 +72,6 @@ class Growable:
                 "Another model that shares the layer cannot call it; build "
                 "that model from the network that `compact()` returns."
             )
-
-    def _plain_config(self, width=None):
-        config = self.get_config()
-        del config[f"seed_{self._width_name}"]
-        config[self._width_name] = width or getattr(self, self._width_name)
-        return config
 
 
 def check_width(name, full, seed):

@@ -1,6 +1,8 @@
 """What shape a network has: groups, gates, axes. Knows nothing of training."""
 
+from keras_growprune.structure import keras_layers  # noqa: F401 (a table)
 from keras_growprune.structure.axes import axes_of
+from keras_growprune.structure.axes import channel_axis
 from keras_growprune.structure.axes import is_growable
 from keras_growprune.structure.axes import register_axes
 from keras_growprune.structure.channel_map import ChannelMap
@@ -24,6 +26,7 @@ __all__ = [
     "Structure",
     "WeightAxes",
     "axes_of",
+    "channel_axis",
     "find_branch_points",
     "find_gate_points",
     "find_identity_branches",

@@ -5,14 +5,15 @@ table. A layer type that is not in it freezes the channels that it touches.
 """
 
 import dataclasses
+import operator
 from collections.abc import Mapping
 
-import keras
-
+from keras_growprune import keras_internals
 from keras_growprune.structure.propagation import KINDS
 
 IN = "in"
 OUT = "out"
+MIDDLE = "middle"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,9 +21,11 @@ class LayerAxes:
     """What the library knows of one layer type.
 
     Attributes:
-        weights: Maps the attribute that holds a weight to one label per axis:
-            `"in"` (follows the input channels), `"out"` (follows the output
-            channels) or `None` (does not depend on a width).
+        weights: Maps the attribute that holds a weight (of a layer inside the
+            layer: `"query_dense.kernel"`) to one label per axis: `"in"`
+            (follows the input channels), `"out"` (follows the output
+            channels), `"middle"` (what a separable convolution has in
+            between) or `None` (does not depend on a width).
         channels: What the layer does with channels: `"mix"` (new channels
             from all of the old ones), or one of the other kinds in
             `keras_growprune.structure.propagation`.
@@ -32,6 +35,8 @@ class LayerAxes:
             its initializer, where that is not `<weight>_initializer`.
         positions: `"output"` or `"input"`: where the multiply-adds of a
             weight are repeated, at every output or every input position.
+        scaled_by: Weights that, multiplied by a factor for each output
+            channel, multiply the output before the activation.
     """
 
     weights: Mapping[str, tuple]
@@ -40,14 +45,20 @@ class LayerAxes:
     width_attribute: str | None = None
     initializers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     positions: str = "output"
+    scaled_by: tuple = ()
 
     def initializer(self, layer, attribute):
         """Returns the initializer object of a weight, or None."""
         name = self.initializers.get(attribute, f"{attribute}_initializer")
-        return getattr(layer, name, None)
+        try:
+            return operator.attrgetter(name)(layer)
+        except AttributeError:
+            return None
 
 
 _TABLE: dict[type, LayerAxes] = {}
+# Operations of `keras.ops`, by the names of their classes.
+_OPERATIONS: dict[str, LayerAxes] = {}
 
 
 def register_axes(
@@ -58,6 +69,7 @@ def register_axes(
     width_attribute=None,
     initializers=None,
     positions="output",
+    scaled_by=(),
     **weights,
 ):
     """Teaches the library how a layer type treats channels.
@@ -76,6 +88,10 @@ def register_axes(
         initializers: Maps weight names to the attributes that hold their
             initializers, where these are not called `<weight>_initializer`.
         positions: `"output"` or `"input"`: where multiply-adds are repeated.
+        scaled_by: Names of the weights that, multiplied by a factor for each
+            output channel, multiply the output before its `activation`:
+            `("kernel", "bias")` of a dense layer. Where you give them, the
+            worth of a unit is read from their gradients, which costs nothing.
         **weights: One tuple of labels per weight: `"in"`, `"out"` or `None`
             for each axis.
 
@@ -103,8 +119,9 @@ def register_axes(
             f"Received: layer_class={layer_class!r}. "
             "Pass the class, not an instance of it."
         )
+    known = (IN, OUT, MIDDLE, None)
     for name, labels in weights.items():
-        unknown = [label for label in labels if label not in (IN, OUT, None)]
+        unknown = [label for label in labels if label not in known]
         if unknown:
             raise ValueError(
                 f"Each axis of weight `{name}` must be labelled 'in', 'out' "
@@ -125,7 +142,18 @@ def register_axes(
         width_attribute=width_attribute,
         initializers=dict(initializers or {}),
         positions=positions,
+        scaled_by=tuple(scaled_by),
     )
+
+
+def register_operation(name, channels):
+    """Teaches the library what an operation of `keras.ops` does.
+
+    Args:
+        name: Name of its class.
+        channels: As in `register_axes`.
+    """
+    _OPERATIONS[name] = LayerAxes(weights={}, channels=channels)
 
 
 def axes_of(layer):
@@ -133,7 +161,14 @@ def axes_of(layer):
     for layer_class in type(layer).__mro__:
         if layer_class in _TABLE:
             return _TABLE[layer_class]
-    return None
+    return _OPERATIONS.get(keras_internals.operation_name(layer))
+
+
+def weight_of(layer, attribute):
+    """Returns the variable that an attribute (with dots) holds, or None."""
+    for name in attribute.split("."):
+        layer = getattr(layer, name, None)
+    return layer
 
 
 def is_growable(layer):
@@ -141,57 +176,7 @@ def is_growable(layer):
     return bool(getattr(layer, "is_growable", False))
 
 
-def _register_keras_layers():
-    layers = keras.layers
-    convolution = dict(kernel=(None, None, IN, OUT), bias=(OUT,))
-    register_axes(layers.Conv2D, width_attribute="filters", **convolution)
-    register_axes(
-        layers.Dense, width_attribute="units", kernel=(IN, OUT), bias=(OUT,)
-    )
-    register_axes(
-        layers.DepthwiseConv2D,
-        channels="depthwise",
-        initializers={"kernel": "depthwise_initializer"},
-        kernel=(None, None, IN, None),
-        bias=(OUT,),
-    )
-    register_axes(
-        layers.BatchNormalization,
-        channels="norm",
-        **{
-            name: (OUT,)
-            for name in (
-                "gamma",
-                "beta",
-                "moving_mean",
-                "moving_variance",
-                "moving_stddev",
-                "renorm_mean",
-                "renorm_stddev",
-            )
-        },
-    )
-    register_axes(
-        layers.LayerNormalization,
-        channels="norm",
-        gamma=(OUT,),
-        beta=(OUT,),
-    )
-    follow = """
-        Activation ReLU LeakyReLU ELU Softmax Dropout SpatialDropout1D
-        SpatialDropout2D SpatialDropout3D GaussianDropout GaussianNoise
-        AlphaDropout ActivityRegularization Identity MaxPooling1D MaxPooling2D
-        MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D
-        ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D
-        Cropping3D UpSampling1D UpSampling2D UpSampling3D
-    """
-    for name in follow.split():
-        register_axes(getattr(layers, name), channels="follow")
-    for rank in ("1D", "2D", "3D"):
-        for kind in ("GlobalAveragePooling", "GlobalMaxPooling"):
-            register_axes(getattr(layers, kind + rank), channels="pool")
-    register_axes(layers.Flatten, channels="flatten")
-    register_axes(layers.Add, channels="unite")
-
-
-_register_keras_layers()
+def channel_axis(layer, tensor):
+    """The axis of a tensor along which a layer has its channels."""
+    first = getattr(layer, "data_format", None) == "channels_first"
+    return 1 if first else len(tensor.shape) - 1

@@ -75,6 +75,33 @@ class WeightAxes:
 
 
 @dataclasses.dataclass(frozen=True)
+class LayerAttribute:
+    """An attribute of a layer that tells how many of some units there are.
+
+    Attributes:
+        layer: The layer.
+        name: Name of the attribute, and of the constructor's argument.
+        units: Units behind the channels that it counts.
+        template, place: A tuple, and the index of the count in it, where the
+            attribute is a shape; else None.
+    """
+
+    layer: object
+    name: str
+    units: np.ndarray
+    template: tuple | None = None
+    place: int | None = None
+
+    def value(self, units):
+        """The attribute's value for a boolean unit vector."""
+        count = int(np.count_nonzero(np.append(units, True)[self.units]))
+        if self.template is None:
+            return count
+        place = self.place
+        return (*self.template[:place], count, *self.template[place + 1 :])
+
+
+@dataclasses.dataclass(frozen=True)
 class TensorChannels:
     """Where the channels of one tensor of the graph come from."""
 
@@ -93,12 +120,23 @@ class ChannelMap:
         gates: List of `LayerGate`.
         weights: List of `WeightAxes`.
         channels: Maps `id(tensor)` to `TensorChannels`.
+        attributes: List of `LayerAttribute`.
         frozen: Maps the name of a growable layer that cannot change its width
             to the reason.
+        ties: List of `(units, why)`: what depends on each other, and why.
     """
 
     def __init__(
-        self, calls, outputs, groups, gates, weights, channels, frozen
+        self,
+        calls,
+        outputs,
+        groups,
+        gates,
+        weights,
+        channels,
+        attributes,
+        frozen,
+        ties,
     ):
         self.calls = calls
         self.outputs = outputs
@@ -106,7 +144,9 @@ class ChannelMap:
         self.gates = gates
         self.weights = weights
         self.channels = channels
+        self.attributes = attributes
         self.frozen = frozen
+        self.ties = ties
         self.unit_count = sum(group.size for group in groups)
         self.sizes = np.array([group.size for group in groups], dtype=int)
         self._producer = {
@@ -116,12 +156,12 @@ class ChannelMap:
         }
         self._gate_of_call = {gate.call: i for i, gate in enumerate(gates)}
         self._needed_cache = {}
-        layers = []
-        for call in calls:
-            if not any(call.operation is layer for layer in layers):
-                layers.append(call.operation)
-        self.layers = layers
-        self._layer_index = {id(layer): i for i, layer in enumerate(layers)}
+        layers = {id(call.operation): call.operation for call in calls}
+        self.layers = list(layers.values())
+        self._layer_index = {key: i for i, key in enumerate(layers)}
+        for call in calls:  # a layer inside another is there as this is
+            index = self._layer_index[id(call.operation)]
+            self._layer_index.setdefault(id(call.layer), index)
 
     def layer_index(self, layer):
         return self._layer_index[id(layer)]
@@ -175,15 +215,44 @@ class ChannelMap:
 
         Over a single channel, a layer normalization outputs its beta only.
         """
+        names = "LayerNormalization RMSNormalization UnitNormalization"
+        over_channels = tuple(
+            getattr(keras.layers, name)
+            for name in names.split()
+            if hasattr(keras.layers, name)  # Keras 3.8 lacks one
+        )
         least = np.ones(len(self.groups), dtype=int)
         for call in self.calls:
-            if not isinstance(call.operation, keras.layers.LayerNormalization):
+            if not isinstance(call.layer, over_channels):
                 continue
-            units = self.channels[id(call.outputs[0])].units
+            known = self.channels.get(id(call.outputs[0]))
+            if known is None:
+                continue
+            units = known.units
             for index, group in enumerate(self.groups):
                 if np.isin(np.arange(group.size) + group.start, units).any():
                     least[index] = min(2, group.size)
         return least
+
+    def multiples(self, channels):
+        """Smallest steps of widths, in units.
+
+        Args:
+            channels: Of how many channels widths are to be multiples. A unit
+                may have several: where a layer works in parts.
+
+        Returns:
+            Integer array of shape `(groups,)`.
+        """
+        often = np.ones(len(self.groups), dtype=int)
+        for weight in self.weights:
+            for index, group in enumerate(self.groups):
+                is_writer = any(weight.layer is w for w in group.writers)
+                if is_writer and "out" in weight.labels:
+                    units = weight.units[weight.labels.index("out")]
+                    count = np.count_nonzero(units == group.start)
+                    often[index] = max(often[index], count)
+        return channels // np.gcd(channels, often)
 
     def live(self, structure):
         """What of a structure is really computed.

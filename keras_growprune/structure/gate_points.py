@@ -7,8 +7,11 @@ norm that follows its layer, or on the layer's own output where there is none.
 import dataclasses
 
 import numpy as np
+from keras import ops
 
 from keras_growprune.structure import axes
+from keras_growprune.structure.propagation import MIXING
+from keras_growprune.structure.propagation import NORMS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,16 +36,32 @@ class GatePoint:
 
     def weights(self):
         """Attributes of the weights that scale with the gate."""
-        names = {"norm": ("gamma", "beta"), "layer": ("kernel", "bias")}
+        if self.kind == "branch":
+            return []
         return [
             name
-            for name in names.get(self.kind, ())
+            for name in axes.axes_of(self.layer).scaled_by
             if getattr(self.layer, name, None) is not None
         ]
 
     def is_foldable(self):
         """Whether scaling weights is the same as scaling the output."""
-        return self.weights()[:1] in (["gamma"], ["kernel"])
+        if self.kind == "branch":
+            return False
+        # Without the first of them, a norm's gamma, the others do not do.
+        scaled_by = axes.axes_of(self.layer).scaled_by
+        return bool(scaled_by) and self.weights()[:1] == [scaled_by[0]]
+
+    def along_output(self, name, values):
+        """Shapes one value for each channel to fit one of these weights."""
+        labels = axes.axes_of(self.layer).weights[name]
+        return values.reshape([-1 if x == axes.OUT else 1 for x in labels])
+
+    def sum_of_outputs(self, name, values):
+        """Sums what belongs to each channel, of one of these weights."""
+        labels = axes.axes_of(self.layer).weights[name]
+        others = [i for i, x in enumerate(labels) if x != axes.OUT]
+        return ops.sum(values, axis=others) if others else values
 
     def weights_suffice(self):
         """Whether those weights are trained, so that they have gradients."""
@@ -55,21 +74,23 @@ def find_gate_points(channel_map):
     always = channel_map.unit_count
     consumers = _consumers(channel_map)
     for call in channel_map.calls:
-        layer = call.operation
+        layer = call.layer
         channels = channel_map.channels.get(id(call.outputs[0]))
         if channels is None or id(layer) in seen:
             continue
         if np.all(channels.units == always):
             continue
         known = axes.axes_of(layer)
-        if known.channels == "norm":
-            kind = "norm"
+        if known is not None and known.channels in NORMS:
+            kind, axis = "norm", channels.axis
         elif axes.is_growable(layer) and not _reaches_norm(call, consumers):
             kind = "layer"
+            # Inside, a layer that is applied to each step sees no time axis.
+            axis = channels.axis - (layer is not call.operation)
         else:
             continue
         seen.add(id(layer))
-        points.append(GatePoint(kind, layer, channels.axis, channels.units))
+        points.append(GatePoint(kind, layer, axis, channels.units))
     return points
 
 
@@ -85,7 +106,7 @@ def find_branch_points(channel_map):
     for gate in channel_map.gates:
         branch = channel_map.calls[gate.call].inputs[1]
         end = producers[id(branch)]
-        known = axes.axes_of(end.operation)
+        known = axes.axes_of(end.layer)
         kind = known.channels if known else None
         channels = channel_map.channels.get(id(branch))
         axis = len(branch.shape) - 1 if channels is None else channels.axis
@@ -99,11 +120,12 @@ def find_branch_points(channel_map):
         called_once = sum(each is end.operation for each in calls) == 1
         # A skip's branch leaves for its input, not for zero.
         adds = axes.axes_of(gate.layer).channels == "gate"
-        if adds and called_once and len(consumers[id(branch)]) == 1:
-            if kind == "norm":
-                point = GatePoint("norm", end.operation, axis, units)
-            elif kind == "mix" and is_linear(end.operation):
-                point = GatePoint("layer", end.operation, axis, units)
+        is_last = called_once and len(consumers[id(branch)]) == 1
+        if adds and is_last and end.layer is end.operation:
+            if kind in NORMS:
+                point = GatePoint("norm", end.layer, axis, units)
+            elif kind in MIXING and is_linear(end.layer):
+                point = GatePoint("layer", end.layer, axis, units)
         if point is None or not point.weights_suffice():
             point = GatePoint("branch", gate.layer, axis, units)
         points.append(point)
@@ -134,10 +156,10 @@ def _reaches_norm(call, consumers):
             if consumer is None or id(consumer) in seen:
                 continue
             seen.add(id(consumer))
-            known = axes.axes_of(consumer.operation)
-            if known is None or known.channels == "mix":
+            known = axes.axes_of(consumer.layer)
+            if known is None or known.channels in MIXING:
                 continue
-            if known.channels == "norm":
+            if known.channels in NORMS:
                 return True
             stack.extend(consumer.outputs)
     return False

@@ -1,10 +1,14 @@
 """Finds out which channels of a functional network depend on each other."""
 
+import dataclasses
+
 import numpy as np
 
+from keras_growprune import keras_internals
 from keras_growprune.structure import axes
 from keras_growprune.structure.channel_map import ChannelMap
 from keras_growprune.structure.channel_map import Group
+from keras_growprune.structure.channel_map import LayerAttribute
 from keras_growprune.structure.channel_map import LayerGate
 from keras_growprune.structure.channel_map import TensorChannels
 from keras_growprune.structure.channel_map import WeightAxes
@@ -15,33 +19,46 @@ from keras_growprune.structure.propagation import KINDS
 _ALWAYS = 0
 
 
-def trace_channels(calls, outputs):
+def trace_channels(calls, outputs, can_grow=axes.is_growable):
     """Traces the channels of a network from its inputs to its outputs.
 
     Args:
-        calls: List of calls in topological order, each with `operation`,
-            `inputs` and `outputs` (lists of Keras tensors).
+        calls: List of calls in topological order, each a
+            `keras_internals.Call`.
         outputs: The network's output tensors.
+        can_grow: Function of a layer, whether its channels are units.
+            Defaults to whether the layer is a growable one.
 
     Returns:
         A `ChannelMap`.
     """
-    tracer = _Tracer(calls)
+    tracer = _Tracer(calls, can_grow)
     for call in calls:
         tracer.visit(call)
-    tracer.freeze(outputs, "feeds an output of the model")
+    for tensor in outputs:
+        tracer.freeze([tensor], FEEDS_OUTPUT)
     return tracer.finish(outputs)
 
 
+FEEDS_OUTPUT = "feeds an output of the model"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Outputs:
+    outputs: list
+
+
 class _Tracer:
-    def __init__(self, calls):
+    def __init__(self, calls, can_grow):
         self._calls = calls
+        self._can_grow = can_grow
         self._count = 1
         self._channels = {}
         self._tensors = {}
-        self._edges = []
+        self._edges = []  # (units, units, why)
         self._blocks = []  # (layer, units) of each growable layer
         self._weights = {}
+        self._attributes = {}
         self._gates = []
         self._reasons = []  # (units, reason)
 
@@ -52,36 +69,66 @@ class _Tracer:
         return np.full(size, _ALWAYS)
 
     def visit(self, call):
-        known = axes.axes_of(call.operation)
+        if call.layer is not call.operation:
+            self._visit_each_time(call)
+            return
+        known = axes.axes_of(call.layer)
         if known is None:
-            if call.inputs:
-                name = f"unknown layer `{call.operation.name}` of type "
-                name += type(call.operation).__name__
-                self.freeze(call.inputs, f"{name}: see `register_axes`")
+            self._freeze_unknown(call)
             return
         result = KINDS[known.channels](self, call)
         if result is not None:
-            for tensor in call.outputs:
-                self._channels[id(tensor)] = result
-                self._tensors[id(tensor)] = tensor
+            self._set_channels(call, *result)
 
-    def layer_channel_axis(self, call):
-        rank = len(call.outputs[0].shape)
-        data_format = getattr(call.operation, "data_format", "channels_last")
-        return 1 if data_format == "channels_first" else rank - 1
+    def _set_channels(self, call, axis, units):
+        for tensor in call.outputs:
+            self._channels[id(tensor)] = axis, units
+            self._tensors[id(tensor)] = tensor
 
-    def incoming(self, call, axis):
+    def _freeze_unknown(self, call):
+        kind = type(call.layer).__name__
+        self.freeze(
+            call.inputs,
+            f"unknown layer `{call.layer.name}` of type {kind}: teach it with "
+            "`register_axes`",
+        )
+
+    def _visit_each_time(self, call):
+        """A layer that is applied to every step of a sequence."""
+        inner = keras_internals.without_time(call)
         source = self.channels(call.inputs[0])
+        if source is not None:
+            self._set_channels(_Outputs(inner.inputs), source[0] - 1, source[1])
+        self.visit(inner)
+        result = self.channels(inner.outputs[0])
+        # What stands for one step is part of no graph.
+        for tensor in inner.inputs + inner.outputs:
+            self._channels.pop(id(tensor), None)
+            self._tensors.pop(id(tensor), None)
+        if result is not None:
+            self._set_channels(call, result[0] + 1, result[1])
+
+    @staticmethod
+    def output_channel_axis(call):
+        return axes.channel_axis(call.layer, call.outputs[0])
+
+    @staticmethod
+    def input_channel_axis(call):
+        return axes.channel_axis(call.layer, call.inputs[0])
+
+    def incoming(self, call, axis, tensor=None):
+        """Units behind the channels that a call reads along an axis."""
+        tensor = call.inputs[0] if tensor is None else tensor
+        source = self.channels(tensor)
         if source is not None and source[0] == axis:
             return source[1]
         self.freeze(
-            call.inputs,
-            f"layer `{call.operation.name}` reads channels along axis {axis}",
+            [tensor], f"layer `{call.layer.name}` reads along axis {axis}"
         )
-        return self.fixed(call.inputs[0].shape[axis])
+        return self.fixed(tensor.shape[axis])
 
     def units_of_layer(self, layer, size):
-        if not axes.is_growable(layer):
+        if not self._can_grow(layer):
             return self.fixed(size)
         for known, units in self._blocks:
             if known is layer:  # called more than once: the same units
@@ -91,8 +138,19 @@ class _Tracer:
         self._blocks.append((layer, units))
         return units
 
-    def unite(self, first, second):
-        self._edges.append((np.asarray(first), np.asarray(second)))
+    def unite(self, first, second, why):
+        self._edges.append((np.asarray(first), np.asarray(second), why))
+
+    def tie_parts(self, units, count, why):
+        """k-th channels of all parts are one unit.
+
+        Returns:
+            Units behind the channels of the first part.
+        """
+        parts = units.reshape(count, -1)
+        for part in parts[1:]:
+            self.unite(parts[0], part, why)
+        return parts[0]
 
     def freeze(self, tensors, reason):
         for tensor in tensors:
@@ -101,35 +159,72 @@ class _Tracer:
                 self.freeze_units(source[1], reason)
 
     def freeze_units(self, units, reason):
-        self.unite(units, np.full_like(units, _ALWAYS))
+        self.unite(units, np.full_like(units, _ALWAYS), reason)
         self._reasons.append((units, reason))
 
     def record_gate(self, call):
         self._gates.append(call)
 
-    def record_weights(self, layer, incoming, outgoing):
-        for attribute, labels in axes.axes_of(layer).weights.items():
-            variable = getattr(layer, attribute, None)
-            if variable is None:
+    def record_weights(
+        self, layer, incoming, outgoing, middle=None, only="", labels=None
+    ):
+        """Says which units the weights of a layer follow.
+
+        Args:
+            layer: The layer.
+            incoming, outgoing, middle: Units behind the axes with these
+                labels.
+            only: Start of the attributes that this is about.
+            labels: Labels of the axes, where the table has none.
+        """
+        for attribute, known in axes.axes_of(layer).weights.items():
+            variable = axes.weight_of(layer, attribute)
+            if variable is None or not attribute.startswith(only):
                 continue
             key = (id(layer), attribute)
             units = tuple(
-                {axes.IN: incoming, axes.OUT: outgoing}.get(label)
-                for label in labels
+                {
+                    axes.IN: incoming,
+                    axes.OUT: outgoing,
+                    axes.MIDDLE: middle,
+                }.get(label)
+                for label in labels or known
             )
             if key in self._weights:  # a shared layer ties what it reads
                 for ours, theirs in zip(self._weights[key].units, units):
                     if ours is not None:
-                        self.unite(ours, theirs)
+                        why = f"`{layer.name}` is used more than once"
+                        self.unite(ours, theirs, why)
                 continue
             self._weights[key] = WeightAxes(
                 layer=layer,
                 attribute=attribute,
                 variable=variable,
-                labels=labels,
+                labels=labels or known,
                 units=units,
                 full_shape=tuple(variable.shape),
             )
+
+    def record_width(self, call, units):
+        """The layer has an attribute that tells its number of channels."""
+        name = axes.axes_of(call.layer).width_attribute
+        if name is not None:
+            self.record_attribute(call.layer, name, units)
+
+    def record_attribute(self, layer, name, units, template=None, place=None):
+        """An attribute of a layer tells how many of some units there are.
+
+        Args:
+            layer: The layer.
+            name: Name of the attribute.
+            units: Units behind the channels that it counts.
+            template, place: A tuple, and the index of the count in it, where
+                the attribute is a shape.
+        """
+        self._attributes.setdefault(
+            (id(layer), name),
+            LayerAttribute(layer, name, units, template, place),
+        )
 
     def _components(self):
         """Smallest connected unit of each unit."""
@@ -155,12 +250,14 @@ class _Tracer:
             for unit in np.unique(label[units]):
                 if unit != _ALWAYS:
                     writers.setdefault(int(unit), []).append(index)
+        # And all units of a group are in each weight equally often.
+        often = self._how_often(label)
         members = {}
         for unit, blocks in writers.items():
-            members.setdefault(tuple(blocks), []).append(unit)
+            members.setdefault((*blocks, often[unit]), []).append(unit)
         number = np.full(self._count, -1)
         groups, start = [], 0
-        for blocks, units in members.items():
+        for (*blocks, _), units in members.items():
             layers = tuple(self._blocks[index][0] for index in blocks)
             seeds = [getattr(layer, "seed_width", None) for layer in layers]
             seeds = [seed for seed in seeds if seed is not None]
@@ -192,16 +289,12 @@ class _Tracer:
                 for call in self._gates
             ],
             weights=[
-                WeightAxes(
-                    layer=weight.layer,
-                    attribute=weight.attribute,
-                    variable=weight.variable,
-                    labels=weight.labels,
+                dataclasses.replace(
+                    weight,
                     units=tuple(
                         None if units is None else renumber[units]
                         for units in weight.units
                     ),
-                    full_shape=weight.full_shape,
                 )
                 for weight in self._weights.values()
             ],
@@ -209,8 +302,27 @@ class _Tracer:
                 key: TensorChannels(self._tensors[key], axis, renumber[units])
                 for key, (axis, units) in self._channels.items()
             },
+            attributes=[
+                dataclasses.replace(each, units=renumber[each.units])
+                for each in self._attributes.values()
+            ],
             frozen=self._frozen_layers(label),
+            ties=[(renumber[first], why) for first, _, why in self._edges],
         )
+
+    def _how_often(self, label):
+        """A number for each unit: equal for units with equal places.
+
+        Equal means that every axis of every weight has them equally often.
+        """
+        result = np.zeros(self._count, dtype=np.uint64)
+        odd = np.uint64(0x9E3779B97F4A7C15)
+        for weight in self._weights.values():
+            for units in weight.units:
+                if units is not None:
+                    counts = np.bincount(label[units], minlength=self._count)
+                    result = result * odd + counts.astype(np.uint64)
+        return result.tolist()
 
     def _frozen_layers(self, label):
         frozen = {}

@@ -59,7 +59,7 @@ class CallPlan:
             call = self._map.calls[index]
             off = self._map.gate_is_off(index, structure.gates)
             alias = call.inputs[0] if off else None
-            self.steps.append((call, alias, after.get(id(call.operation))))
+            self.steps.append((call, alias, after.get(id(call.layer))))
 
     @contextlib.contextmanager
     def explicit_factors(self, points, factors):

@@ -46,6 +46,10 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             time, widths are multiples of the device's block in any case.
         seed: Integer, of all random numbers that growing draws. Defaults to
             `None`: drawn, reproducibly after `keras.utils.set_random_seed`.
+        keep_weights: Whether the seed network consists of those units whose
+            weights are largest, with the weights that they have. Defaults to
+            `False`: fresh ones. (With a seed of the full size they stay in any
+            case.)
         name: As in `keras.Model`.
         trainable: As in `keras.Model`.
 
@@ -91,6 +95,7 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         rule="saliency",
         width_multiple=1,
         seed=None,
+        keep_weights=False,
         name=None,
         trainable=None,
     ):
@@ -104,7 +109,13 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             seed = random.randint(0, 2**31 - 1)  # as Keras draws its own
         self._seed = int(seed)
         controller = GrowthController(
-            self, budget, schedule, rule_object, width_multiple, self._seed
+            self,
+            budget,
+            schedule,
+            rule_object,
+            width_multiple,
+            self._seed,
+            keep_weights,
         )
         self._growth = controller
         # As attributes of the model Keras finds their variables.
@@ -382,8 +393,10 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         graph = keras.Model(
             inputs, outputs, name=self.name, trainable=self.trainable
         )
+        with self._growth.restructurer.full_attributes():
+            graph_config = graph.get_config()
         return {
-            **graph.get_config(),
+            **graph_config,
             "budget": self.budget.get_config(),
             "schedule": self.schedule.get_config(),
             "rule": validation.serialize_rule(self._growth.rule),

@@ -21,6 +21,7 @@ from keras_growprune.training import validation
 from keras_growprune.training.call_plan import CallPlan
 from keras_growprune.training.clock import Clock
 from keras_growprune.training.host_store import HostStore
+from keras_growprune.training.importance import importance_of_units
 from keras_growprune.training.ledger import Ledger
 from keras_growprune.training.norm_statistics import NormStatistics
 from keras_growprune.training.restructurer import Restructurer
@@ -39,9 +40,19 @@ class GrowthController:
         width_multiple: Widths are multiples of this (`"auto"`: of the
             device's block), or the full width.
         seed: Integer, of all random numbers.
+        keep_weights: Whether the seed network has weights of the model.
     """
 
-    def __init__(self, model, budget, schedule, rule, width_multiple, seed):
+    def __init__(
+        self,
+        model,
+        budget,
+        schedule,
+        rule,
+        width_multiple,
+        seed,
+        keep_weights=False,
+    ):
         self.model = model
         self.budget = budget
         self.rule = rule
@@ -59,7 +70,7 @@ class GrowthController:
         self.params = ParameterCost(self.map)
         self.space = UnitSpace(
             sizes=self.map.sizes,
-            multiples=np.full(len(self.map.groups), multiple),
+            multiples=self.map.multiples(multiple),
             gate_kinds=self._gate_kinds(),
             cost=self.cost,
             least=self.map.least_widths(),
@@ -92,7 +103,7 @@ class GrowthController:
             self.gates.layer_gate,
         )
         self._clock = Clock()
-        self._plant_seed()
+        self._plant_seed(points if keep_weights else None)
 
     def _flops_or_none(self):
         if self.budget.measure == "flops":
@@ -113,7 +124,13 @@ class GrowthController:
         order = {stream: i for i, stream in enumerate(dict.fromkeys(streams))}
         return np.array([order[stream] for stream in streams], dtype=int)
 
-    def _plant_seed(self):
+    def _plant_seed(self, points):
+        """Gives the network its first structure.
+
+        Args:
+            points: `GatePoint`s by whose weights units are chosen, which
+                stay; or None for the first units, with fresh weights.
+        """
         target = self.schedule.seed_fraction * self.cost.full
         gates = np.ones(len(self.map.gates), bool)
         if self.schedule.seed_shape == "shallow":
@@ -130,8 +147,14 @@ class GrowthController:
         }
         widths = self.space.seed_widths(target, gates, fixed)
         units = np.zeros(self.map.unit_count, bool)
+        importance = np.zeros(self.map.unit_count)
+        if points is not None:
+            importance = importance_of_units(self.map, points)
         for part, width in zip(self.space.slices(), widths):
-            units[part.start : part.start + width] = True
+            order = np.argsort(-importance[part], kind="stable")
+            units[part.start + order[:width]] = True
+        if points is not None:
+            self.restructurer.keep(Structure(units, gates))
         self.seed_widths, self.seed_gates = widths, gates
         self._set_structure(units, gates)
         self.rule.start(self.state, self.space, target)

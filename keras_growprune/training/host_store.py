@@ -145,6 +145,32 @@ class HostStore:
             values = np.compress(new, values, axis=axis)
             self.put(index, np.ix_(*chosen), values)
         drawn[entries[axis]] = True
+        known = axes_of(weight.layer)
+        if known.channels == "attention" and "out" not in weight.labels:
+            # It only reads units, also those that come later: from zero.
+            drawn[:] = True
+
+    def keep(self, index, entries):
+        """Keeps a part of the weights there are, the rest becomes new.
+
+        Args:
+            index: Index of the weight.
+            entries: The entries to keep, one integer array per axis.
+        """
+        weight = self._map.weights[index]
+        fresh = np.zeros_like(self.values[index])
+        if self.drawn[index] is None:
+            initializer = axes_of(weight.layer).initializer(
+                weight.layer, weight.attribute
+            )
+            if initializer is not None:
+                fresh = np.array(initializer(fresh.shape, dtype=fresh.dtype))
+        else:
+            axis = self._drawn_axis(weight)
+            self.drawn[index][entries[axis]] = True
+        where = np.ix_(*entries)
+        fresh[where] = self.values[index][where]
+        self.values[index] = fresh
 
     def clear(self, index):
         """Sets a weight to zero for all units, as if it were new."""

@@ -1,10 +1,11 @@
 """Changes the shape of a network in place: the one entry point."""
 
+import contextlib
+
 import numpy as np
 
 from keras_growprune import keras_internals
 from keras_growprune.structure import Structure
-from keras_growprune.structure import axes_of
 from keras_growprune.structure import is_growable
 
 
@@ -80,6 +81,28 @@ class Restructurer:
         self._refresh_graph(present)
         return stale
 
+    def keep(self, structure):
+        """Keeps the weights of a structure; all others become new."""
+        present = self._map.present_layers(structure.gates)
+        for index, entries in enumerate(self._entries(structure, present)):
+            self._store.keep(index, entries)
+
+    @contextlib.contextmanager
+    def full_attributes(self):
+        """Inside, attributes of layers tell the full network's shape."""
+        before = [
+            (each.layer, each.name, getattr(each.layer, each.name))
+            for each in self._map.attributes
+        ]
+        everything = np.ones(self._map.unit_count, bool)
+        for each in self._map.attributes:
+            setattr(each.layer, each.name, each.value(everything))
+        try:
+            yield
+        finally:
+            for layer, name, value in before:
+                setattr(layer, name, value)
+
     def scale_weights(self, folds):
         """Scales weights as if outputs were scaled.
 
@@ -91,8 +114,10 @@ class Restructurer:
             value = weight.variable.numpy()
             for point, factors in folds:
                 is_theirs = weight.layer is point.layer and value.size
-                if is_theirs and weight.attribute in point.weights():
-                    value = value * factors.astype(value.dtype)
+                name = weight.attribute
+                if is_theirs and name in point.weights():
+                    factors = factors.astype(value.dtype)
+                    value = value * point.along_output(name, factors)
                     weight.variable.assign(value)
 
     def _entries(self, structure, present):
@@ -169,8 +194,7 @@ class Restructurer:
         active = np.append(self.structure.units, True)
         widths = {}
         for call in self._map.calls:
-            layer = call.operation
-            is_present = present[self._map.layer_index(layer)]
+            is_present = present[self._map.layer_index(call.operation)]
             for tensor in call.outputs:
                 channels = self._map.channels.get(id(tensor))
                 if channels is None:
@@ -179,18 +203,25 @@ class Restructurer:
                 width = width if is_present else 0
                 widths[id(tensor)] = (channels.axis, width)
                 keras_internals.set_tensor_shape(tensor, channels.axis, width)
-            if is_growable(layer) and id(call.outputs[0]) in widths:
-                name = axes_of(layer).width_attribute
-                setattr(layer, name, widths[id(call.outputs[0])][1])
             self._refresh_input_spec(call, widths)
+        for attribute in self._map.attributes:
+            layer = attribute.layer
+            if present[self._map.layer_index(layer)]:
+                value = attribute.value(self.structure.units)
+                setattr(layer, attribute.name, value)
+            elif is_growable(layer):
+                setattr(layer, attribute.name, 0)
 
     @staticmethod
     def _refresh_input_spec(call, widths):
         if not call.inputs or id(call.inputs[0]) not in widths:
             return
         channel_axis, width = widths[id(call.inputs[0])]
-        spec = getattr(call.operation, "input_spec", None)
         rank = len(call.inputs[0].shape)
+        if call.layer is not call.operation:
+            # Inside, a layer that is applied to each step sees no time axis.
+            channel_axis, rank = channel_axis - 1, rank - 1
+        spec = getattr(call.layer, "input_spec", None)
         for axis in getattr(spec, "axes", None) or {}:
             if axis % rank == channel_axis:
                 spec.axes[axis] = width

@@ -152,8 +152,7 @@ class SaliencyMeter:
             if penalty is not None:
                 gradient = gradient - ops.cast(penalty, "float32")
             part = ops.multiply(value, gradient)
-            axes = tuple(range(len(part.shape) - 1))
-            part = ops.sum(part, axis=axes) if axes else part
+            part = point.sum_of_outputs(name, part)
             result = part if result is None else result + part
         return result
 

@@ -1,0 +1,5 @@
+"""From any Keras model to one that grows."""
+
+from keras_growprune.conversion.growable import growable
+
+__all__ = ["growable"]

@@ -1,0 +1,50 @@
+"""The functional graph of any kind of Keras model."""
+
+import keras
+
+from keras_growprune import keras_internals
+from keras_growprune.training import GrowPruneModel
+
+
+def as_functional(model):
+    """Returns a functional model that calls the layers of a model.
+
+    Args:
+        model: A functional model, a built Sequential one, or a built
+            subclassed one whose `call` only calls layers and `keras.ops`.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            "Argument `model` must be a `keras.Model`. Received: "
+            f"model={model!r} of type {type(model).__name__}"
+        )
+    if isinstance(model, GrowPruneModel):
+        raise ValueError(
+            f"Model `{model.name}` grows already. Call its `fit`, or begin "
+            "anew with the network that `compact()` returns."
+        )
+    graph = keras_internals.functional_graph(model)
+    if graph is not None:
+        return graph
+    shapes = keras_internals.input_shapes(model)
+    if shapes is None:
+        raise ValueError(
+            f"Model `{model.name}` is not built, so its shapes are not known. "
+            "Call it once on a batch, or add a `keras.Input` in front."
+        )
+    inputs = keras.tree.map_shape_structure(
+        lambda shape: keras.Input(batch_shape=(None, *shape[1:])), shapes
+    )
+    try:
+        outputs = model.call(inputs)
+        return keras.Model(inputs, outputs, name=model.name)
+    except Exception as error:
+        raise ValueError(
+            f"The `call` of model `{model.name}` (a subclass of "
+            "`keras.Model`) cannot be written as a graph of layers: it must "
+            "only call layers and `keras.ops`. Write it as a functional "
+            f"model. {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,88 @@
+"""Copies of functional graphs, with other layers in them."""
+
+import keras
+
+from keras_growprune import keras_internals
+from keras_growprune.export import clone_layer
+
+
+class GraphCopy:
+    """A copy of a functional model, without models inside it.
+
+    Calls of models inside become the calls that these models make.
+
+    Args:
+        graph: A functional model.
+        new_layer: Function of a layer that returns the layer to take its
+            place. Defaults to `None`: a copy.
+        new_call: Function of a call (of a layer that is no model) and of the
+            list of its new input tensors, that returns the new output or
+            None to call the new layer. Defaults to `None`: always.
+
+    Attributes:
+        inputs, outputs: The tensors, in the structure of the given model's.
+        pairs: List of `(old layer, new layer)`.
+    """
+
+    def __init__(self, graph, new_layer=None, new_call=None):
+        self._new_layer = new_layer or clone_layer
+        self._new_call = new_call or (lambda call, tensors: None)
+        self._layers = {}
+        self._names = set()
+        self.pairs = []
+        inputs, outputs = keras_internals.graph_structure(graph)
+        self.inputs = keras.tree.map_structure(self._new_input, inputs)
+        self.outputs = self._run(graph, self.inputs)
+        for old, new in self.pairs:
+            new.set_weights(old.get_weights())
+
+    def _new_input(self, tensor):
+        name = keras_internals.producer_name(tensor)
+        self._names.add(name)
+        return keras.Input(
+            batch_shape=tensor.shape, dtype=tensor.dtype, name=name
+        )
+
+    def _run(self, graph, inputs, training=None, prefix=""):
+        old_inputs, old_outputs = keras_internals.graph_structure(graph)
+        tensors = {
+            id(old): new
+            for old, new in zip(
+                keras.tree.flatten(old_inputs), keras.tree.flatten(inputs)
+            )
+        }
+        for call in keras_internals.graph_calls(graph):
+            if call.node.is_input:
+                continue
+            outputs = self._call(call, tensors, training, prefix)
+            for old, new in zip(call.outputs, keras.tree.flatten(outputs)):
+                tensors[id(old)] = new
+        return keras.tree.map_structure(lambda x: tensors[id(x)], old_outputs)
+
+    def _call(self, call, tensors, training, prefix):
+        operation = call.operation
+        args, kwargs = call.node.arguments.fill_in(tensors)
+        if training is not None and keras_internals.takes_training(operation):
+            kwargs = {"training": training, **kwargs}
+        if isinstance(operation, keras.Model):
+            inner = keras_internals.functional_graph(operation)
+            if inner is not None:
+                return self._run(
+                    inner,
+                    args[0] if args else kwargs["inputs"],
+                    kwargs.get("training"),
+                    f"{prefix}{operation.name}_",
+                )
+        new = self._new_call(call, [tensors[id(x)] for x in call.inputs])
+        if new is not None:
+            return new
+        if not isinstance(operation, keras.layers.Layer):
+            return keras_internals.clone_operation(operation)(*args, **kwargs)
+        if id(operation) not in self._layers:
+            layer = self._new_layer(operation)
+            if layer.name in self._names:  # a model inside has it as well
+                layer.name = prefix + layer.name
+            self._names.add(layer.name)
+            self._layers[id(operation)] = layer
+            self.pairs.append((operation, layer))
+        return self._layers[id(operation)](*args, **kwargs)

@@ -1,0 +1,192 @@
+"""Makes a growing model of any functional Keras model."""
+
+import warnings
+
+import keras
+
+from keras_growprune import keras_internals
+from keras_growprune.conversion.functional import as_functional
+from keras_growprune.conversion.graph_copy import GraphCopy
+from keras_growprune.conversion.growable_classes import can_become_growable
+from keras_growprune.conversion.growable_classes import growable_layer
+from keras_growprune.conversion.residual_sums import find_residual_sums
+from keras_growprune.conversion.trained import sign_of_training
+from keras_growprune.export import clone_layer
+from keras_growprune.growth import GrowthSchedule
+from keras_growprune.layers import GatedAdd
+from keras_growprune.structure import trace_channels
+from keras_growprune.training import GrowPruneModel
+
+
+def growable(
+    model,
+    budget,
+    start="seed",
+    schedule=None,
+    freeze=(),
+    rule="saliency",
+    width_multiple=1,
+    seed=None,
+):
+    """Makes a growing model of a Keras model, which stays as it is.
+
+    Convolutions and dense layers become growable, residual sums whose branch
+    can be left out become gated, models inside the model become part of it,
+    and everything else follows. `model.coupling_report()` of the result tells
+    what depends on what, and what cannot change and why.
+
+    Args:
+        model: A functional `keras.Model`, a built Sequential model, or a
+            built subclassed one whose `call` only calls layers.
+        budget: A `Budget`, what the final network may cost.
+        start: `"seed"`: training begins with the seed network of the
+            schedule. Of a model that has been trained, it has the units with
+            the largest weights. `"weights"`: training begins with the whole
+            network and its weights, prunes it to the budget, and may regrow
+            what it pruned.
+        schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own. With
+            `start="weights"` its seed and its peak are the full network.
+        freeze: List of layers of `model`, or of their names, that keep their
+            width; of a residual sum: that is not gated.
+        rule, width_multiple, seed: As in `GrowPruneModel`.
+
+    Returns:
+        A `GrowPruneModel`. Compile it: the optimizer of `model` stays behind.
+
+    Raises:
+        ValueError: If the model is not one of these, an argument is invalid,
+            or nothing of the model can grow.
+
+    Example:
+
+    ```python
+    network = keras.applications.MobileNetV2((96, 96, 3), weights=None)
+    model = kgp.growable(network, kgp.Budget(flops=0.5))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(images, labels, epochs=30)
+    small = model.compact()
+    ```
+    """
+    if start not in ("seed", "weights"):
+        raise ValueError(
+            "Argument `start` must be 'seed' (grow from few units) or "
+            "'weights' (prune from all units and the weights they have). "
+            f"Received: start={start!r}"
+        )
+    graph = as_functional(model)
+    frozen = _frozen_layers(model, freeze)
+    if any(isinstance(layer, keras.Model) for layer in graph.layers):
+        flat = GraphCopy(graph)
+        new = {id(old): layer for old, layer in flat.pairs}
+        frozen = {id(new[key]) for key in frozen if key in new}
+        graph = keras.Model(flat.inputs, flat.outputs, name=model.name)
+    copy = _with_growable_layers(graph, frozen)
+    if start == "weights":
+        schedule = _from_everything(schedule)
+    sign = sign_of_training(model)
+    result = GrowPruneModel(
+        copy.inputs,
+        copy.outputs,
+        budget,
+        schedule=schedule,
+        rule=rule,
+        width_multiple=width_multiple,
+        seed=seed,
+        keep_weights=sign is not None or start == "weights",
+        name=model.name,
+    )
+    if start == "seed" and sign is not None:
+        units = result.structure.units
+        warnings.warn(
+            f"Model `{model.name}` looks trained ({sign}). The seed network "
+            f"keeps {units.sum()} of its {units.size} units and forgets the "
+            "weights of all others; `start='weights'` begins with all of them.",
+            stacklevel=2,
+        )
+    return result
+
+
+def _from_everything(schedule):
+    """The schedule with the full network as its seed and its peak."""
+    schedule = schedule or GrowthSchedule(peak_at=0.0)
+    config = {**schedule.get_config(), "seed_fraction": 1.0, "peak": 1.0}
+    return GrowthSchedule(**config)
+
+
+def _frozen_layers(model, freeze):
+    """Ids of the layers that the user wants to keep as they are."""
+    layers = keras_internals.all_layers(model)
+    by_name = {}
+    for layer in layers:
+        by_name.setdefault(layer.name, []).append(layer)
+    ids = {id(layer) for layer in layers}
+    frozen = set()
+    for item in [freeze] if isinstance(freeze, str) else freeze:
+        chosen = by_name.get(item) if isinstance(item, str) else [item]
+        if not chosen or any(id(layer) not in ids for layer in chosen):
+            raise ValueError(
+                "Argument `freeze` must list layers of the model, or their "
+                f"names. Received: {item!r}, which model `{model.name}` does "
+                f"not have. It has: {', '.join(sorted(by_name))}"
+            )
+        for layer in chosen:
+            frozen.add(id(layer))
+            if isinstance(layer, keras.Model):
+                inside = keras_internals.all_layers(layer)
+                frozen |= {id(each) for each in inside}
+    return frozen
+
+
+def _with_growable_layers(graph, frozen):
+    """A copy of a flat graph with growable layers and gated sums."""
+    calls = keras_internals.graph_calls(graph)
+
+    def may_grow(layer):
+        return can_become_growable(layer) and id(layer) not in frozen
+
+    traced = trace_channels(calls, graph.outputs, can_grow=may_grow)
+    growing = {id(layer) for group in traced.groups for layer in group.writers}
+    sums = {
+        id(call.outputs[0]): call
+        for call in calls
+        if id(call.operation) not in frozen
+    }
+    sums = {
+        key: value
+        for key, value in find_residual_sums(calls).items()
+        if key in sums
+    }
+    if not growing and not sums:
+        reasons = "; ".join(f"`{k}`: {v}" for k, v in traced.frozen.items())
+        raise ValueError(
+            f"Nothing of model `{graph.name}` can grow or be pruned. Expected "
+            "a convolution, a dense layer or a residual sum whose width or "
+            "presence does not fix a shape. Received: "
+            + (reasons or "no such layer.")
+        )
+
+    def new_layer(layer):
+        if isinstance(layer, keras.layers.TimeDistributed):
+            return keras.layers.TimeDistributed(
+                new_layer(layer.layer), name=layer.name
+            )
+        return (
+            growable_layer(layer)
+            if id(layer) in growing
+            else clone_layer(layer)
+        )
+
+    def new_call(call, tensors):
+        found = sums.get(id(call.outputs[0]))
+        if found is None:
+            return None
+        shortcut, branch, scale = found
+        new = {id(old): tensor for old, tensor in zip(call.inputs, tensors)}
+        shortcut, branch = new[id(shortcut)], new[id(branch)]
+        name = call.operation.name
+        if scale != 1:
+            scaling = keras.layers.Rescaling(scale, name=f"{name}_scale")
+            branch = scaling(branch)
+        return GatedAdd(name=name)([shortcut, branch])
+
+    return GraphCopy(graph, new_layer, new_call)

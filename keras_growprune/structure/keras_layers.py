@@ -1,0 +1,216 @@
+"""The layers of Keras, and the operations of `keras.ops`, in the table."""
+
+from keras import layers
+
+from keras_growprune import keras_internals
+from keras_growprune.structure.axes import register_axes
+from keras_growprune.structure.axes import register_operation
+
+_POSITIONS = {"1D": (None,), "2D": (None, None), "3D": (None, None, None)}
+_LINEAR = ("kernel", "bias")
+
+
+def convolution_axes(rank, transposed=False):
+    """Arguments of `register_axes` for a convolution.
+
+    Args:
+        rank: `"1D"`, `"2D"` or `"3D"`.
+        transposed: Whether it is a transposed convolution.
+    """
+    ends = ("out", "in") if transposed else ("in", "out")
+    return dict(
+        kernel=(*_POSITIONS[rank], *ends),
+        bias=("out",),
+        width_attribute="filters",
+        positions="input" if transposed else "output",
+        scaled_by=_LINEAR,
+    )
+
+
+def separable_axes(rank):
+    """Arguments of `register_axes` for a separable convolution."""
+    return dict(
+        channels="separable",
+        depthwise_kernel=(*_POSITIONS[rank], "in", None),
+        pointwise_kernel=(*_POSITIONS[rank], "middle", "out"),
+        bias=("out",),
+        multiplies=("depthwise_kernel", "pointwise_kernel"),
+        width_attribute="filters",
+        initializers={
+            "depthwise_kernel": "depthwise_initializer",
+            "pointwise_kernel": "pointwise_initializer",
+        },
+        scaled_by=("pointwise_kernel", "bias"),
+    )
+
+
+def dense_axes():
+    """Arguments of `register_axes` for a dense layer."""
+    return dict(
+        kernel=("in", "out"),
+        bias=("out",),
+        width_attribute="units",
+        scaled_by=_LINEAR,
+    )
+
+
+def _register_mixing_layers():
+    register_axes(layers.Dense, **dense_axes())
+    for rank, positions in _POSITIONS.items():
+        register_axes(getattr(layers, f"Conv{rank}"), **convolution_axes(rank))
+        register_axes(
+            getattr(layers, f"Conv{rank}Transpose"),
+            **convolution_axes(rank, transposed=True),
+        )
+        if rank == "3D":
+            continue
+        register_axes(
+            getattr(layers, f"SeparableConv{rank}"), **separable_axes(rank)
+        )
+        register_axes(
+            getattr(layers, f"DepthwiseConv{rank}"),
+            channels="depthwise",
+            initializers={"kernel": "depthwise_initializer"},
+            kernel=(*positions, "in", None),
+            bias=("out",),
+        )
+    heads = {
+        f"{name}_dense.{weight}": labels
+        for name in ("query", "key", "value")
+        for weight, labels in (
+            ("kernel", ("in", None, None)),
+            ("bias", (None, None)),
+        )
+    }
+    register_axes(
+        layers.MultiHeadAttention,
+        channels="attention",
+        multiplies=(
+            "query_dense.kernel",
+            "key_dense.kernel",
+            "value_dense.kernel",
+            "output_dense.kernel",
+        ),
+        **heads,
+        **{
+            "output_dense.kernel": (None, None, "out"),
+            "output_dense.bias": ("out",),
+        },
+    )
+
+
+def _register_norms():
+    statistics = """
+        gamma beta moving_mean moving_variance moving_stddev renorm_mean
+        renorm_stddev
+    """.split()
+    scaled_by = ("gamma", "beta")
+    register_axes(
+        layers.BatchNormalization,
+        channels="norm",
+        scaled_by=scaled_by,
+        **{name: ("out",) for name in statistics},
+    )
+    for layer_class, channels in (
+        (layers.LayerNormalization, "norm"),
+        (layers.GroupNormalization, "group_norm"),
+    ):
+        register_axes(
+            layer_class,
+            channels=channels,
+            scaled_by=scaled_by,
+            gamma=("out",),
+            beta=("out",),
+        )
+    if hasattr(layers, "RMSNormalization"):  # not in Keras 3.8
+        register_axes(
+            layers.RMSNormalization,
+            channels="norm",
+            scaled_by=("scale",),
+            scale=("out",),
+        )
+    register_axes(layers.UnitNormalization, channels="norm")
+
+
+def _register_following_layers():
+    kinds = {
+        "follow": """
+            Activation ReLU LeakyReLU ELU Softmax Dropout GaussianDropout
+            GaussianNoise AlphaDropout ActivityRegularization Identity Masking
+        """,
+        "constants": "Rescaling Normalization",
+        "flatten": "Flatten",
+        "reshape": "Reshape",
+        "permute": "Permute",
+        "repeat": "RepeatVector",
+        "unite": "Add Subtract Multiply Average Maximum Minimum",
+        "concatenate": "Concatenate",
+    }
+    for channels, names in kinds.items():
+        for name in names.split():
+            register_axes(getattr(layers, name), channels=channels)
+    for rank in _POSITIONS:
+        for name in (
+            "SpatialDropout MaxPooling AveragePooling ZeroPadding Cropping "
+            "UpSampling"
+        ).split():
+            register_axes(getattr(layers, name + rank), channels="follow")
+        for name in ("GlobalAveragePooling", "GlobalMaxPooling"):
+            register_axes(getattr(layers, name + rank), channels="pool")
+    register_axes(layers.Resizing, channels="follow")
+    register_axes(layers.PReLU, channels="parametric", alpha=())
+
+
+def _register_layers_of_applications():
+    known = keras_internals.layers_of_applications()
+    if "LayerScale" in known:
+        register_axes(
+            known["LayerScale"],
+            width_attribute="projection_dim",
+            gamma=("out",),
+        )
+    if "StochasticDepth" in known:
+        register_axes(known["StochasticDepth"], channels="follow")
+    if "CustomScaleLayer" in known:
+        register_axes(known["CustomScaleLayer"], channels="unite")
+
+
+def _register_operations():
+    kinds = {
+        "follow": """
+            Absolute Abs Fabs Negative Square Sqrt Exp Exp2 Expm1 Log Log10
+            Log1p Log2 Reciprocal Sign Sin Cos Tan Sinh Cosh Tanh Arcsin Arccos
+            Arctan Arcsinh Arccosh Arctanh Round Floor Ceil Trunc Clip
+            NanToNum Cbrt Relu Relu6 Sigmoid SparseSigmoid Softplus Softsign
+            SoftShrink SparsePlus Silu Squareplus LogSigmoid LeakyRelu
+            HardSigmoid HardSilu Elu Selu Gelu Celu TanhShrink HardTanh
+            HardShrink Threshold Softmax LogSoftmax StopGradient Cast
+            SaturateCast Copy Resize MaxPool AveragePool
+            LogicalNot Erf Erfinv Rsqrt
+        """,
+        "unite": """
+            Add Subtract Multiply Divide DivideNoNan TrueDivide FloorDivide
+            Power Maximum Minimum Fmax Fmin Mod Fmod Where Greater
+            GreaterEqual Less LessEqual Equal NotEqual LogicalAnd LogicalOr
+            LogicalXor Logaddexp Arctan2 Hypot
+        """,
+        "reduce": "Mean Sum Max Min Amax Amin Prod Std Var Any All",
+        "concatenate": "Concatenate",
+        "reshape": "Reshape",
+        "transpose": "Transpose Swapaxes Moveaxis",
+        "expand": "ExpandDims",
+        "squeeze": "Squeeze",
+        "slice": "GetItem",
+        "split": "Split",
+        "pad": "Pad",
+    }
+    for channels, names in kinds.items():
+        for name in names.split():
+            register_operation(name, channels)
+
+
+_register_mixing_layers()
+_register_norms()
+_register_following_layers()
+_register_layers_of_applications()
+_register_operations()

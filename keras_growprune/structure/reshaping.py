@@ -1,0 +1,233 @@
+"""Layers and operations that move axes, or drop some of them."""
+
+import math
+
+import numpy as np
+
+
+def pool(tracer, call):
+    """Global pooling: only batch and channels stay."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    keeps_axes = len(call.outputs[0].shape) == len(call.inputs[0].shape)
+    return (source[0] if keeps_axes else 1, source[1])
+
+
+def reduce(tracer, call):
+    """Mean, sum and the like over some axes."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    channel_axis, units = source
+    rank = len(call.inputs[0].shape)
+    axes = getattr(call.layer, "axis", None)
+    axes = range(rank) if axes is None else np.atleast_1d(axes) % rank
+    if channel_axis in axes:
+        return None  # one number out of all channels, as many as there are
+    if call.layer.keepdims:
+        return source
+    return channel_axis - sum(axis < channel_axis for axis in axes), units
+
+
+def flatten(tracer, call):
+    """Positions and channels in one axis."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    axis, units = source
+    shape = call.inputs[0].shape[1:]
+    if None in shape:
+        tracer.freeze(
+            call.inputs,
+            f"layer `{call.layer.name}` flattens an input of unknown size",
+        )
+        return None
+    if getattr(call.layer, "data_format", None) == "channels_first":
+        # Flatten moves the channel axis to the end before it flattens.
+        shape = shape[1:] + shape[:1]
+        axis = len(shape) if axis == 1 else axis - 1
+    return 1, _merged(units, shape[: axis - 1], shape[axis:])
+
+
+def _merged(units, before, after):
+    """Units of an axis that takes up the axes around the channels."""
+    return np.tile(np.repeat(units, math.prod(after)), math.prod(before))
+
+
+def reshape(tracer, call):
+    """Axes merged with the channels, or the channels left alone."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    axis, units = source
+    old, new = tuple(call.inputs[0].shape), tuple(call.outputs[0].shape)
+    found = _axis_with(old, new, axis)
+    if found is None:
+        tracer.freeze(
+            call.inputs, f"`{call.layer.name}` takes its channels apart"
+        )
+        return None
+    new_axis, before, after = found
+    units = _merged(units, before, after)
+    name, first = (
+        ("target_shape", 1)
+        if hasattr(call.layer, "target_shape")
+        else ("newshape", 0)
+    )
+    given = tuple(getattr(call.layer, name))
+    if given[new_axis - first] != -1:
+        tracer.record_attribute(
+            call.layer, name, units, given, new_axis - first
+        )
+    return new_axis, units
+
+
+def _axis_with(old, new, axis):
+    """Where one axis goes when a shape becomes another.
+
+    Returns:
+        `(new axis, sizes merged in front of it, sizes merged behind it)`, or
+        None where the axis is split, or the sizes are not known.
+    """
+    if None not in old[1:] + new[1:] and math.prod(old[1:]) == math.prod(
+        new[1:]
+    ):
+        before, after = math.prod(old[1:axis]), math.prod(old[axis + 1 :])
+        for index in range(1, len(new)):
+            front, rest = math.prod(new[1:index]), math.prod(new[index + 1 :])
+            if before % front or after % rest:
+                continue
+            merged = before // front, after // rest
+            if merged[0] * old[axis] * merged[1] == new[index]:
+                return index, merged[:1], merged[1:]
+        return None
+    # The batch may take part: then what follows must stay as it is.
+    tail = old[axis:]
+    if None in tail or new[-len(tail) :] != tail or len(new) <= len(tail):
+        return None
+    return len(new) - len(tail), (), ()
+
+
+def permute(tracer, call):
+    """`keras.layers.Permute`, which leaves the batch out."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    return call.layer.dims.index(source[0]) + 1, source[1]
+
+
+def transpose(tracer, call):
+    """Axes in another order: transpose, swap, move."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    axis, units = source
+    rank = len(call.inputs[0].shape)
+    layer = call.layer
+    if hasattr(layer, "axes"):
+        order = layer.axes or range(rank)[::-1]
+        order = [each % rank for each in order]
+    elif hasattr(layer, "axis1"):
+        order = list(range(rank))
+        one, other = layer.axis1 % rank, layer.axis2 % rank
+        order[one], order[other] = order[other], order[one]
+    else:
+        marked = np.empty(range(1, rank + 1))
+        moved = np.moveaxis(marked, layer.source, layer.destination)
+        order = [size - 1 for size in moved.shape]
+    if not order.index(axis):
+        tracer.freeze(
+            call.inputs, f"`{layer.name}` moves channels in front of the batch"
+        )
+        return None
+    return order.index(axis), units
+
+
+def expand(tracer, call):
+    """A new axis of size one."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    axis, units = source
+    rank = len(call.outputs[0].shape)
+    new = np.atleast_1d(call.layer.axis) % rank
+    kept = [each for each in range(rank) if each not in new]
+    return kept[axis], units
+
+
+def squeeze(tracer, call):
+    """Axes of size one go."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    axis, units = source
+    shape = call.inputs[0].shape
+    gone = call.layer.axis
+    if gone is None:
+        gone = [i for i, size in enumerate(shape) if size == 1]
+    gone = np.atleast_1d(gone) % len(shape)
+    if axis in gone:
+        tracer.freeze(call.inputs, f"`{call.layer.name}` needs one channel")
+        return None
+    return axis - sum(each < axis for each in gone), units
+
+
+def repeat(tracer, call):
+    """`keras.layers.RepeatVector`: a new axis behind the batch."""
+    source = tracer.channels(call.inputs[0])
+    return None if source is None else (source[0] + 1, source[1])
+
+
+def slice_positions(tracer, call):
+    """`x[...]` that leaves the channels alone."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    axis, units = source
+    key = call.argument("key", 1)
+    key = key if isinstance(key, tuple) else (key,)
+    found = _sliced_axis(key, len(call.inputs[0].shape), axis)
+    if found is None:
+        tracer.freeze(
+            call.inputs, f"`{call.layer.name}` picks channels by their numbers"
+        )
+        return None
+    return found, units
+
+
+def _sliced_axis(key, rank, axis):
+    """Where an axis is after `x[key]`, or None if the key picks from it."""
+    named = sum(part is not Ellipsis and part is not None for part in key)
+    rest = [slice(None)] * (rank - named)
+    if Ellipsis in [part for part in key if not hasattr(part, "shape")]:
+        place = key.index(Ellipsis)
+        key = [*key[:place], *rest, *key[place + 1 :]]
+    else:
+        key = [*key, *rest]
+    old = new = 0
+    for part in key:
+        if part is None:
+            new += 1
+            continue
+        if not isinstance(part, (int, np.integer, slice)):
+            return None  # indexing by tensors or lists moves axes
+        if old == axis:
+            whole = isinstance(part, slice) and part == slice(None)
+            return new if whole else None
+        old += 1
+        new += isinstance(part, slice)
+    return None
+
+
+def split_positions(tracer, call):
+    """A split along another axis than the channels."""
+    source = tracer.channels(call.inputs[0])
+    if source is None:
+        return None
+    if call.layer.axis % len(call.inputs[0].shape) == source[0]:
+        tracer.freeze(
+            call.inputs, f"`{call.layer.name}` picks channels by their numbers"
+        )
+        return None
+    return source
