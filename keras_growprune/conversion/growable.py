@@ -6,14 +6,14 @@ import keras
 
 from keras_growprune import keras_internals
 from keras_growprune.conversion.functional import as_functional
-from keras_growprune.conversion.graph_copy import GraphCopy
 from keras_growprune.conversion.growable_classes import can_become_growable
 from keras_growprune.conversion.growable_classes import growable_layer
 from keras_growprune.conversion.residual_sums import find_residual_sums
 from keras_growprune.conversion.trained import sign_of_training
-from keras_growprune.export import clone_layer
 from keras_growprune.growth import GrowthSchedule
 from keras_growprune.layers import GatedAdd
+from keras_growprune.structure import GraphCopy
+from keras_growprune.structure import clone_layer
 from keras_growprune.structure import trace_channels
 from keras_growprune.training import GrowPruneModel
 

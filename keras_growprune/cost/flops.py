@@ -1,8 +1,11 @@
 """FLOPs of one example's forward pass."""
 
+import keras
+
 from keras_growprune import keras_internals
 from keras_growprune.cost.cost import ProductCost
 from keras_growprune.cost.multiplications import find_multiplications
+from keras_growprune.structure import GraphCopy
 from keras_growprune.structure import trace_channels
 
 
@@ -31,15 +34,16 @@ def count_flops(model):
     """Counts the FLOPs of one example's forward pass through a model.
 
     Args:
-        model: A functional `keras.Model` (or a built Sequential one) of
-            layers that the library knows: convolutions, depthwise
-            convolutions, dense layers. Other layers count as nothing.
+        model: A functional `keras.Model` (or a built Sequential one), maybe
+            with models inside. Convolutions of all kinds, dense layers and
+            the projections of attention count; other layers do not.
 
     Returns:
         Multiply-adds, each counted as one, as an integer.
 
     Raises:
-        ValueError: If the size of an input is not fixed.
+        ValueError: If the size of an input is not fixed, or the model is
+            neither functional nor a built Sequential one.
 
     Example:
 
@@ -47,5 +51,15 @@ def count_flops(model):
     kgp.count_flops(keras.Model(*kgp.models.resnet(depth=20)))  # 40.8 M
     ```
     """
-    calls = keras_internals.graph_calls(model)
-    return int(FlopsCost(trace_channels(calls, model.outputs)).full)
+    graph = keras_internals.functional_graph(model)
+    if graph is None:
+        raise ValueError(
+            "FLOPs can be counted of a functional model or of a built "
+            f"Sequential one. Received: model `{model.name}` of type "
+            f"{type(model).__name__}"
+        )
+    if any(isinstance(layer, keras.Model) for layer in graph.layers):
+        copy = GraphCopy(graph)  # has no models inside it
+        graph = keras.Model(copy.inputs, copy.outputs)
+    calls = keras_internals.graph_calls(graph)
+    return int(FlopsCost(trace_channels(calls, graph.outputs)).full)

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from keras_growprune import keras_internals
-from keras_growprune.export.cloning import clone_layer
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import clone_layer
 from keras_growprune.structure import is_growable
 from keras_growprune.structure.propagation import NORMS
 

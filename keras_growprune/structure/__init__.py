@@ -9,9 +9,12 @@ from keras_growprune.structure.channel_map import ChannelMap
 from keras_growprune.structure.channel_map import Group
 from keras_growprune.structure.channel_map import LayerGate
 from keras_growprune.structure.channel_map import WeightAxes
+from keras_growprune.structure.cloning import clone_layer
+from keras_growprune.structure.coupling_report import CouplingReport
 from keras_growprune.structure.gate_points import GatePoint
 from keras_growprune.structure.gate_points import find_branch_points
 from keras_growprune.structure.gate_points import find_gate_points
+from keras_growprune.structure.graph_copy import GraphCopy
 from keras_growprune.structure.identity_branches import IdentityBranch
 from keras_growprune.structure.identity_branches import find_identity_branches
 from keras_growprune.structure.structure import Structure
@@ -19,7 +22,9 @@ from keras_growprune.structure.trace import trace_channels
 
 __all__ = [
     "ChannelMap",
+    "CouplingReport",
     "GatePoint",
+    "GraphCopy",
     "Group",
     "IdentityBranch",
     "LayerGate",
@@ -27,6 +32,7 @@ __all__ = [
     "WeightAxes",
     "axes_of",
     "channel_axis",
+    "clone_layer",
     "find_branch_points",
     "find_gate_points",
     "find_identity_branches",

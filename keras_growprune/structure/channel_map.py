@@ -244,6 +244,10 @@ class ChannelMap:
         Returns:
             Integer array of shape `(groups,)`.
         """
+        return channels // np.gcd(channels, self.units_to_channels())
+
+    def units_to_channels(self):
+        """How many channels of its writers one unit of each group has."""
         often = np.ones(len(self.groups), dtype=int)
         for weight in self.weights:
             for index, group in enumerate(self.groups):
@@ -252,7 +256,7 @@ class ChannelMap:
                     units = weight.units[weight.labels.index("out")]
                     count = np.count_nonzero(units == group.start)
                     often[index] = max(often[index], count)
-        return channels // np.gcd(channels, often)
+        return often
 
     def live(self, structure):
         """What of a structure is really computed.

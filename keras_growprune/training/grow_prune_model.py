@@ -10,6 +10,7 @@ from keras_growprune.export import compact_model
 from keras_growprune.export import export_saved_model
 from keras_growprune.export import untrained_model
 from keras_growprune.growth import GrowthSchedule
+from keras_growprune.structure import CouplingReport
 from keras_growprune.training import validation
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
@@ -171,6 +172,14 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             print_fn: Function to print with. Defaults to `print`.
         """
         (print_fn or print)(structure_table(self._growth))
+
+    def coupling_report(self):
+        """What depends on what, and what cannot change and why.
+
+        Returns:
+            A `CouplingReport`; `print` it, or read its attributes.
+        """
+        return CouplingReport(self._growth.map)
 
     # Training
 

@@ -3,7 +3,7 @@
 import keras
 
 from keras_growprune import keras_internals
-from keras_growprune.export import clone_layer
+from keras_growprune.structure.cloning import clone_layer
 
 
 class GraphCopy:

@@ -1,0 +1,104 @@
+"""Any kind of network: converted, restructured, compact, always exact.
+
+The full network is a witness that does not slice anything: what reads a unit
+that left gets zeros there, what writes it gets garbage. It computes the same
+as the small one, if nothing that depends on the unit was forgotten.
+"""
+
+import keras
+import numpy as np
+import pytest
+from keras.ops import convert_to_numpy
+
+import keras_growprune as kgp
+from keras_growprune.structure import Structure
+from tests import plain_networks
+from tests.networks import random_structure
+
+HALF = kgp.Budget(params=0.5)
+
+
+def outputs_of(model, seed=0):
+    random = np.random.default_rng(seed)
+    inputs = keras.tree.map_structure(
+        lambda x: random.normal(size=(3, *x.shape[1:])).astype("float32"),
+        model.input,
+    )
+    outputs = model(inputs, training=False)
+    return [convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
+
+
+def assert_equal_outputs(one, other, tolerance=1e-4):
+    for a, b in zip(outputs_of(one), outputs_of(other), strict=True):
+        assert np.abs(a - b).max() <= tolerance * np.abs(a).max()
+
+
+def randomize(model, seed=0):
+    random = np.random.default_rng(seed)
+    for variable in model.variables:
+        if "float" in variable.dtype:
+            value = random.uniform(0.3, 1.2, tuple(variable.shape))
+            if variable.name != "moving_variance":
+                value *= random.choice([-1, 1], value.shape)
+            variable.assign(value)
+
+
+def converted(network, seed=0, **kwargs):
+    keras.utils.set_random_seed(seed)
+    plain = network()
+    randomize(plain, seed)
+    kwargs = {"start": "weights", "seed": 0, **kwargs}
+    return plain, kgp.growable(plain, kwargs.pop("budget", HALF), **kwargs)
+
+
+def witness_of(model, network, structure):
+    """The full network, with zeros and garbage for what left."""
+    _, full = converted(network)
+    random = np.random.default_rng(1)
+    active = np.append(structure.units, True)
+    for weight in full._growth.map.weights:
+        value = weight.variable.numpy()
+        shape = [-1] + [1] * (value.ndim - 1)
+        for axis, units in enumerate(weight.units):
+            if units is None:
+                continue
+            gone = np.moveaxis(~active[units].reshape(shape), 0, axis)
+            garbage = random.normal(size=value.shape) ** 2
+            kind = kgp.structure.axes_of(weight.layer).channels
+            reads = weight.labels[axis] != "out" and kind != "depthwise"
+            if weight.attribute == "depthwise_kernel":
+                reads = False
+            value = np.where(gone, 0.0 if reads else garbage, value)
+        weight.variable.assign(value)
+    full.restructure(Structure(np.ones_like(structure.units), structure.gates))
+    return full
+
+
+@pytest.mark.parametrize("network", plain_networks.COMPLETE)
+def test_what_left_leaves_no_trace(network):
+    plain, model = converted(network)
+    assert_equal_outputs(plain, model, 1e-6)
+    structure = random_structure(model, np.random.default_rng(0), gates=False)
+    assert 0 < structure.units.sum() < structure.units.size
+    model.restructure(structure)
+    small = model.compact()
+    assert_equal_outputs(model, small, 1e-5)
+    assert_equal_outputs(witness_of(model, network, structure), small)
+
+
+@pytest.mark.parametrize(
+    "network", plain_networks.COMPLETE + plain_networks.ACROSS_CHANNELS
+)
+def test_costs_are_those_of_the_compact_network(network):
+    plain, model = converted(network)
+    for seed in (1, 2):
+        model.restructure(random_structure(model, np.random.default_rng(seed)))
+        small = model.compact()
+        assert_equal_outputs(model, small, 1e-5)
+        found = model._growth.fractions()
+        assert found["params"] * plain.count_params() == pytest.approx(
+            small.count_params()
+        )
+        assert found["flops"] * kgp.count_flops(plain) == pytest.approx(
+            kgp.count_flops(small)
+        )
