@@ -157,7 +157,11 @@ def _with_growable_layers(graph, frozen):
         if key in sums
     }
     if not growing and not sums:
-        reasons = "; ".join(f"`{k}`: {v}" for k, v in traced.frozen.items())
+        reasons = dict(traced.frozen)
+        for layer in graph.layers:
+            if can_become_growable(layer) and id(layer) in frozen:
+                reasons[layer.name] = "was to stay as it is"
+        reasons = "; ".join(f"`{k}`: {v}" for k, v in reasons.items())
         raise ValueError(
             f"Nothing of model `{graph.name}` can grow or be pruned. Expected "
             "a convolution, a dense layer or a residual sum whose width or "

@@ -62,4 +62,4 @@ def count_flops(model):
         copy = GraphCopy(graph)  # has no models inside it
         graph = keras.Model(copy.inputs, copy.outputs)
     calls = keras_internals.graph_calls(graph)
-    return int(FlopsCost(trace_channels(calls, graph.outputs)).full)
+    return round(FlopsCost(trace_channels(calls, graph.outputs)).full)

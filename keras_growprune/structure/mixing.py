@@ -11,7 +11,7 @@ def mix(tracer, call):
     axis = tracer.output_channel_axis(call)
     groups = getattr(layer, "groups", 1)
     incoming = tracer.incoming(call, tracer.input_channel_axis(call))
-    if groups > 1 and groups == len(incoming):
+    if 1 < groups == len(incoming) and not tracer.is_fixed(incoming):
         return _each_channel_alone(tracer, call, axis, incoming)
     size = call.outputs[0].shape[axis]
     outgoing = tracer.units_of_layer(layer, size)

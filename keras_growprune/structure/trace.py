@@ -68,6 +68,9 @@ class _Tracer:
     def fixed(self, size):
         return np.full(size, _ALWAYS)
 
+    def is_fixed(self, units):
+        return bool(np.all(units == _ALWAYS))
+
     def visit(self, call):
         if call.layer is not call.operation:
             self._visit_each_time(call)

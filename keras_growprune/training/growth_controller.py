@@ -153,10 +153,8 @@ class GrowthController:
         for part, width in zip(self.space.slices(), widths):
             order = np.argsort(-importance[part], kind="stable")
             units[part.start + order[:width]] = True
-        if points is not None:
-            self.restructurer.keep(Structure(units, gates))
         self.seed_widths, self.seed_gates = widths, gates
-        self._set_structure(units, gates)
+        self._set_structure(units, gates, keep=points is not None)
         self.rule.start(self.state, self.space, target)
         self.gates.push(self.state)
 
@@ -354,7 +352,7 @@ class GrowthController:
         self._set_structure(structure.units, structure.gates)
         self._prepare_gates()
 
-    def _set_structure(self, units, gates, force=False):
+    def _set_structure(self, units, gates, force=False, keep=False):
         state = self.state
         structure = Structure(units, gates)
         if structure != self.structure:
@@ -363,7 +361,8 @@ class GrowthController:
         never = state.gate_ages == 0
         new = self._statistics_of_new(structure.gates & ~state.gates & never)
         changed = structure != self.structure
-        stale = self.restructurer.apply(structure, state.random, new) or force
+        stale = self.restructurer.apply(structure, state.random, new, keep)
+        stale = stale or force
         state.units, state.gates = structure.units, structure.gates
         self.meter.reset(None if state.settled else structure)
         self.plan.update(structure)

@@ -34,7 +34,7 @@ class Restructurer:
             np.ones(len(channel_map.gates), bool),
         )
 
-    def apply(self, structure, random=None, new_gates=None):
+    def apply(self, structure, random=None, new_gates=None, keep=False):
         """Gives the network another structure.
 
         Args:
@@ -45,6 +45,8 @@ class Restructurer:
                 mean and variance of each channel of their shortcuts at full
                 width (or to None where unknown). Their branches start so that
                 the layer is the identity.
+            keep: Whether all that there is counts as drawn, and everything
+                else becomes new: for the first structure of a trained network.
 
         Returns:
             Whether any shape, or the graph, changed: traced functions are
@@ -59,6 +61,9 @@ class Restructurer:
             return False
         for index in changed:
             self._store.read(index, old[index])
+        if keep:
+            for index, each in enumerate(entries):
+                self._store.keep(index, each)
         for gate, statistics in (new_gates or {}).items():
             self._silence(self._branch_points[gate])
             if self._identities[gate] is not None:
@@ -80,12 +85,6 @@ class Restructurer:
         self.structure = structure
         self._refresh_graph(present)
         return stale
-
-    def keep(self, structure):
-        """Keeps the weights of a structure; all others become new."""
-        present = self._map.present_layers(structure.gates)
-        for index, entries in enumerate(self._entries(structure, present)):
-            self._store.keep(index, entries)
 
     @contextlib.contextmanager
     def full_attributes(self):

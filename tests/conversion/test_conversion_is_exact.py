@@ -15,7 +15,7 @@ from keras_growprune.structure import Structure
 from tests import plain_networks
 from tests.networks import random_structure
 
-HALF = kgp.Budget(params=0.5)
+BUDGET = kgp.Budget(params=0.6)
 
 
 def outputs_of(model, seed=0):
@@ -48,7 +48,7 @@ def converted(network, seed=0, **kwargs):
     plain = network()
     randomize(plain, seed)
     kwargs = {"start": "weights", "seed": 0, **kwargs}
-    return plain, kgp.growable(plain, kwargs.pop("budget", HALF), **kwargs)
+    return plain, kgp.growable(plain, kwargs.pop("budget", BUDGET), **kwargs)
 
 
 def witness_of(model, network, structure):

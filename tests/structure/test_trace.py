@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_growprune import layers as kgp
 from keras_growprune.keras_internals import graph_calls
@@ -157,42 +158,201 @@ def test_channels_pass_through(layer):
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.GroupNormalization(1, name="odd"),
-        layers.Permute((2, 1, 3), name="odd"),
         layers.Conv2DTranspose(3, 1, name="odd"),
-        layers.Conv2D(3, 1, groups=3, name="odd"),
+        layers.SeparableConv2D(3, 1, name="odd"),
+    ],
+)
+def test_a_plain_layer_ends_one_group_and_begins_none(layer):
+    inputs = keras.Input((3, 3, 2))
+    x = kgp.GrowableConv2D(3, 1, name="a")(inputs)
+    x = kgp.GrowableConv2D(2, 1, name="b")(layer(x))
+    found = trace(inputs, layers.Conv2D(1, 1)(x))
+    assert groups(found) == {"a": (3, ["a"]), "b": (2, ["b"])}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
         layers.BatchNormalization(axis=1, name="odd"),
         layers.LayerNormalization(axis=(1, 2, 3), name="odd"),
+        layers.Normalization(mean=[1.0, 2, 3], variance=1.0, name="odd"),
+        layers.Rescaling([1.0, 2.0, 3.0], name="odd"),
+        layers.Reshape((3, 9), name="odd"),
         layers.Lambda(lambda x: x + 1.0, name="odd"),
     ],
 )
 def test_what_it_does_not_understand_freezes_with_a_reason(layer):
     inputs = keras.Input((3, 3, 2))
     x = kgp.GrowableConv2D(3, 1, name="a")(inputs)
-    x = kgp.GrowableConv2D(2, 1, name="b")(layer(x))
+    x = layer(x)
+    if len(x.shape) == 3:
+        x = layers.Reshape((3, 3, 3))(x)
+    x = kgp.GrowableConv2D(2, 1, name="b")(x)
     found = trace(inputs, layers.Conv2D(1, 1)(x))
+    if layer.name == "odd" and isinstance(layer, layers.Reshape):
+        assert found.frozen == {}  # channels stay together: 3 x 3 of them
+        return
     assert list(found.frozen) == ["a"]
-    assert "layer `odd`" in found.frozen["a"]
+    assert "`odd`" in found.frozen["a"]
     assert groups(found) == {"b": (2, ["b"])}
 
 
-def test_an_operation_freezes_with_a_hint():
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda x: x[..., :2],
+        lambda x: x[:, :, :, 0],
+        lambda x: ops.split(x, 3, axis=-1)[0],
+        lambda x: ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1))),
+        lambda x: ops.reshape(x, (-1, 3, 3, 3, 1))[:, ..., 0, :],
+        lambda x: x * np.ones(3, "float32"),
+        lambda x: ops.cumsum(x, axis=1),
+        lambda x: ops.concatenate([x, ops.transpose(x, (0, 3, 1, 2))], axis=1),
+    ],
+)
+def test_operations_that_pick_channels_freeze_with_a_reason(odd):
     inputs = keras.Input((3, 3, 2))
-    x = kgp.GrowableConv2D(3, 1, name="a")(inputs) * 2.0
-    found = trace(inputs, layers.Conv2D(1, 1)(x))
-    assert "type Multiply: see `register_axes`" in found.frozen["a"]
+    x = odd(kgp.GrowableConv2D(3, 1, name="a")(inputs))
+    found = trace(inputs, layers.Dense(1)(layers.Flatten()(x)))
+    assert found.groups == [] and list(found.frozen) == ["a"]
+    assert "`" in found.frozen["a"]
 
 
-def test_concatenation_freezes_both_sides():
+def test_an_unknown_operation_freezes_with_a_hint():
+    inputs = keras.Input((3, 3, 2))
+    x = kgp.GrowableConv2D(3, 1, name="a")(inputs)
+    found = trace(inputs, layers.Conv2D(1, 1)(ops.cumsum(x, axis=1)))
+    assert "of type Cumsum: teach it with" in found.frozen["a"]
+
+
+def test_concatenation_puts_units_side_by_side():
     inputs = keras.Input((3, 3, 2))
     a = kgp.GrowableConv2D(3, 1, name="a")(inputs)
     b = kgp.GrowableConv2D(2, 1, name="b")(inputs)
-    x = layers.Concatenate(name="cat")([a, b])
+    x = layers.Concatenate()([a, inputs, b])
     found = trace(inputs, layers.Conv2D(1, 1, name="head")(x))
-    assert sorted(found.frozen) == ["a", "b"]
-    assert all("`cat`" in reason for reason in found.frozen.values())
-    assert found.groups == [] and found.unit_count == 0
-    assert units(found, "head")[2] == [0] * 5
+    assert groups(found) == {"a": (3, ["a"]), "b": (2, ["b"])}
+    assert units(found, "head")[2] == [0, 1, 2, 5, 5, 3, 4]
+
+
+def test_concatenation_of_positions_unites():
+    inputs = keras.Input((3, 3, 2))
+    a = kgp.GrowableConv2D(3, 1, name="a")(inputs)
+    b = kgp.GrowableConv2D(3, 1, name="b")(inputs)
+    x = layers.Concatenate(axis=1)([a, b])
+    found = trace(inputs, layers.Conv2D(1, 1, name="head")(x))
+    assert groups(found) == {"a": (3, ["a", "b"])}
+
+
+def test_broadcasting_goes_from_the_right():
+    inputs = keras.Input((3, 3, 2))
+    x = kgp.GrowableConv2D(3, 1, name="x")(inputs)
+    s = kgp.GrowableDense(3, name="s")(layers.GlobalAveragePooling2D()(x))
+    mask = kgp.GrowableConv2D(1, 1, name="mask")(x)
+    x = x * s[:, None, None] * mask
+    found = trace(inputs, layers.Conv2D(1, 1, name="head")(x))
+    assert groups(found) == {"x": (3, ["x", "s"])}
+    assert "for all channels" in found.frozen["mask"]
+
+
+def test_parts_of_a_grouped_convolution_have_one_width():
+    inputs = keras.Input((3, 3, 2))
+    x = kgp.GrowableConv2D(6, 1, name="a")(inputs)
+    x = kgp.GrowableConv2D(4, 3, groups=2, name="b")(x)
+    found = trace(inputs, layers.Conv2D(1, 1, name="head")(x))
+    assert groups(found) == {"a": (3, ["a"]), "b": (2, ["b"])}
+    assert units(found, "a")[3] == [0, 1, 2, 0, 1, 2]
+    assert units(found, "b") == [None, None, [0, 1, 2], [3, 4, 3, 4]]
+    assert found.multiples(8).tolist() == [4, 4]
+    assert found.multiples(1).tolist() == [1, 1]
+
+
+def test_a_convolution_in_parts_of_one_channel_follows():
+    inputs = keras.Input((3, 3, 2))
+    x = kgp.GrowableConv2D(3, 1, name="a")(inputs)
+    x = layers.Conv2D(6, 3, groups=3, name="b")(x)
+    found = trace(inputs, layers.Conv2D(1, 1, name="head")(x))
+    assert units(found, "b") == [None, None, [3], [0, 0, 1, 1, 2, 2]]
+    told = {(a.layer.name, a.name): a for a in found.attributes}
+    units_now = np.array([True, False, True])
+    assert told["b", "filters"].value(units_now) == 4
+    assert told["b", "groups"].value(units_now) == 2
+
+
+def test_separable_convolutions_have_channels_in_between():
+    inputs = keras.Input((3, 3, 2))
+    x = kgp.GrowableConv2D(2, 1, name="a")(inputs)
+    x = kgp.GrowableSeparableConv2D(3, 1, depth_multiplier=2, name="b")(x)
+    found = trace(inputs, layers.Conv2D(1, 1)(x))
+    assert units(found, "b", "depthwise_kernel") == [None, None, [0, 1], None]
+    assert units(found, "b", "pointwise_kernel") == [
+        None,
+        None,
+        [0, 0, 1, 1],
+        [2, 3, 4],
+    ]
+
+
+def test_transposed_convolutions_have_their_axes_swapped():
+    inputs = keras.Input((3, 3, 2))
+    x = kgp.GrowableConv2DTranspose(3, 2, name="a")(inputs)
+    found = trace(inputs, layers.Conv2D(1, 1)(x))
+    assert units(found, "a") == [None, None, [0, 1, 2], [3, 3]]
+
+
+@pytest.mark.parametrize(
+    "move, place, behind",
+    [
+        (lambda x: ops.transpose(x, (0, 3, 1, 2)), 1, [0, 1, 2]),
+        (lambda x: ops.swapaxes(x, 1, 3), 1, [0, 1, 2]),
+        (lambda x: ops.moveaxis(x, -1, 2), 2, [0, 1, 2]),
+        (lambda x: layers.Permute((3, 1, 2))(x), 1, [0, 1, 2]),
+        (lambda x: ops.expand_dims(x, 1), 4, [0, 1, 2]),
+        (lambda x: x[:, 0, None, ..., :], 3, [0, 1, 2]),
+        (lambda x: x[:, 1:, 0], 2, [0, 1, 2]),
+        (lambda x: ops.mean(x, axis=(1, 2)), 1, [0, 1, 2]),
+        (lambda x: ops.sum(x, axis=1, keepdims=True), 3, [0, 1, 2]),
+        (lambda x: layers.Reshape((2, 6))(x), 2, [0, 1, 2] * 2),
+        (lambda x: layers.Reshape((4, 3, 1))(x), 2, [0, 1, 2]),
+        (lambda x: layers.Reshape((-1, 3))(x), 2, [0, 1, 2]),
+        (lambda x: ops.reshape(x, (-1, 3)), 1, [0, 1, 2]),
+        (
+            lambda x: ops.reshape(ops.swapaxes(x, 2, 3), (-1, 2, 6)),
+            2,
+            [0, 0, 1, 1, 2, 2],
+        ),
+    ],
+)
+def test_axes_around_the_channels_move(move, place, behind):
+    inputs = keras.Input((2, 2, 2))
+    x = move(kgp.GrowableConv2D(3, 1, name="a")(inputs))
+    outputs = layers.Activation("linear")(x)
+    calls = graph_calls(keras.Model(inputs, outputs))
+    found = trace_channels(calls, [])  # an output would freeze its channels
+    channels = found.channels[id(x)]
+    assert (channels.axis, channels.units.tolist()) == (place, behind)
+
+
+def test_attention_is_as_wide_as_its_queries():
+    inputs = keras.Input((5, 2))
+    x = kgp.GrowableDense(4, name="a")(inputs)
+    memory = kgp.GrowableDense(3, name="b")(inputs)
+    attention = layers.MultiHeadAttention(2, 3, name="heads")
+    found = trace(inputs, layers.Dense(1)(attention(x, memory)))
+    assert groups(found) == {"a": (4, ["a"]), "b": (3, ["b"])}
+    assert units(found, "heads", "query_dense.kernel")[0] == [0, 1, 2, 3]
+    assert units(found, "heads", "value_dense.kernel")[0] == [4, 5, 6]
+    assert units(found, "heads", "output_dense.kernel")[2] == [0, 1, 2, 3]
+
+
+def test_a_layer_for_each_time_step_is_traced_inside():
+    inputs = keras.Input((5, 4, 4, 2))
+    inner = kgp.GrowableConv2D(3, 1, name="inner")
+    x = layers.TimeDistributed(inner)(inputs)
+    x = layers.TimeDistributed(layers.GlobalAveragePooling2D())(x)
+    found = trace(inputs, layers.Dense(1, name="head")(x))
+    assert groups(found) == {"inner": (3, ["inner"])}
+    assert units(found, "head") == [[0, 1, 2], [3]]
 
 
 def test_a_growable_output_is_frozen():
@@ -211,16 +371,16 @@ def test_a_sum_with_channels_that_cannot_change_is_frozen():
     z = layers.Conv2D(3, 1)(inputs)
     found = trace(inputs, layers.Conv2D(1, 1)(layers.Add()([z, y])))
     assert found.groups == []
-    assert "layer `sum` joins it" in found.frozen["a"]
+    assert "`sum` joins it" in found.frozen["a"]
     assert found.frozen["b"] == "is summed with channels that cannot change"
 
 
-def test_a_sum_of_unequal_shapes_is_frozen():
+def test_a_sum_of_broadcast_positions_unites():
     inputs = keras.Input((4, 4, 3))
     a = kgp.GrowableConv2D(3, 1, name="a")(inputs)
     b = kgp.GrowableConv2D(3, 4, name="b")(inputs)
     found = trace(inputs, layers.Conv2D(1, 1)(layers.Add()([a, b])))
-    assert sorted(found.frozen) == ["a", "b"]
+    assert groups(found) == {"a": (3, ["a", "b"])}
 
 
 def test_a_layer_called_twice_has_its_units_once():
