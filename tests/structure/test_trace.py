@@ -175,23 +175,16 @@ def test_a_plain_layer_ends_one_group_and_begins_none(layer):
     [
         layers.BatchNormalization(axis=1, name="odd"),
         layers.LayerNormalization(axis=(1, 2, 3), name="odd"),
-        layers.Normalization(mean=[1.0, 2, 3], variance=1.0, name="odd"),
+        layers.Normalization(mean=[1, 2, 3], variance=[1] * 3, name="odd"),
         layers.Rescaling([1.0, 2.0, 3.0], name="odd"),
-        layers.Reshape((3, 9), name="odd"),
         layers.Lambda(lambda x: x + 1.0, name="odd"),
     ],
 )
 def test_what_it_does_not_understand_freezes_with_a_reason(layer):
     inputs = keras.Input((3, 3, 2))
     x = kgp.GrowableConv2D(3, 1, name="a")(inputs)
-    x = layer(x)
-    if len(x.shape) == 3:
-        x = layers.Reshape((3, 3, 3))(x)
-    x = kgp.GrowableConv2D(2, 1, name="b")(x)
+    x = kgp.GrowableConv2D(2, 1, name="b")(layer(x))
     found = trace(inputs, layers.Conv2D(1, 1)(x))
-    if layer.name == "odd" and isinstance(layer, layers.Reshape):
-        assert found.frozen == {}  # channels stay together: 3 x 3 of them
-        return
     assert list(found.frozen) == ["a"]
     assert "`odd`" in found.frozen["a"]
     assert groups(found) == {"b": (2, ["b"])}
@@ -206,6 +199,7 @@ def test_what_it_does_not_understand_freezes_with_a_reason(layer):
         lambda x: ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1))),
         lambda x: ops.reshape(x, (-1, 3, 3, 3, 1))[:, ..., 0, :],
         lambda x: x * np.ones(3, "float32"),
+        lambda x: ops.reshape(ops.reshape(x, (-1, 3, 9)), (-1, 3, 3, 3)),
         lambda x: ops.cumsum(x, axis=1),
         lambda x: ops.concatenate([x, ops.transpose(x, (0, 3, 1, 2))], axis=1),
     ],
