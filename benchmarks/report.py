@@ -170,19 +170,29 @@ def write(folder, methods, document):
     Args:
         folder: Where the cells are.
         methods: Names of methods, in the order of the table.
-        document: Path of a Markdown file. What stands between `<!-- table of
-            NAME -->` and `<!-- end of NAME -->`, NAME being that of the
-            folder, becomes the table.
+        document: Path of a Markdown file, see `insert_table`.
 
     Returns:
         The table.
     """
     text = table(folder, methods)
     plot(folder, methods, folder / "accuracy.png")
-    begin, end = (f"<!-- {w} of {folder.name} -->" for w in ("table", "end"))
+    insert_table(document, folder.name, text)
+    return text
+
+
+def insert_table(document, name, text):
+    """Writes a table into a Markdown file, in the place of the old one.
+
+    Args:
+        document: Path of the file. What stands between `<!-- table of NAME
+            -->` and `<!-- end of NAME -->` becomes the table.
+        name: Name of the table.
+        text: The table.
+    """
+    begin, end = (f"<!-- {word} of {name} -->" for word in ("table", "end"))
     content = document.read_text()
     if begin in content:
         before, rest = content.split(begin)
         after = rest.split(end)[1]
         document.write_text(f"{before}{begin}\n{text}\n{end}{after}")
-    return text

@@ -94,14 +94,18 @@ def _axis_with(old, new, axis):
         new[1:]
     ):
         before, after = math.prod(old[1:axis]), math.prod(old[axis + 1 :])
+        found = []
         for index in range(1, len(new)):
             front, rest = math.prod(new[1:index]), math.prod(new[index + 1 :])
             if before % front or after % rest:
                 continue
             merged = before // front, after // rest
             if merged[0] * old[axis] * merged[1] == new[index]:
-                return index, merged[:1], merged[1:]
-        return None
+                found.append((index, merged[:1], merged[1:]))
+        # A single channel is found in every axis: the least merged one is it.
+        return min(
+            found, key=lambda each: math.prod(each[1] + each[2]), default=None
+        )
     # The batch may take part: then what follows must stay as it is.
     tail = old[axis:]
     if None in tail or new[-len(tail) :] != tail or len(new) <= len(tail):

@@ -8,6 +8,7 @@ as the small one, if nothing that depends on the unit was forgotten.
 import keras
 import numpy as np
 import pytest
+import witness
 from keras.ops import convert_to_numpy
 
 import keras_growprune as kgp
@@ -51,25 +52,9 @@ def converted(network, seed=0, **kwargs):
     return plain, kgp.growable(plain, kwargs.pop("budget", BUDGET), **kwargs)
 
 
-def witness_of(model, network, structure):
-    """The full network, with zeros and garbage for what left."""
+def witness_of(network, structure):
     _, full = converted(network)
-    random = np.random.default_rng(1)
-    active = np.append(structure.units, True)
-    for weight in full._growth.map.weights:
-        value = weight.variable.numpy()
-        shape = [-1] + [1] * (value.ndim - 1)
-        for axis, units in enumerate(weight.units):
-            if units is None:
-                continue
-            gone = np.moveaxis(~active[units].reshape(shape), 0, axis)
-            garbage = random.normal(size=value.shape) ** 2
-            kind = kgp.structure.axes_of(weight.layer).channels
-            reads = weight.labels[axis] != "out" and kind != "depthwise"
-            if weight.attribute == "depthwise_kernel":
-                reads = False
-            value = np.where(gone, 0.0 if reads else garbage, value)
-        weight.variable.assign(value)
+    witness.make_witness(full, structure)
     full.restructure(Structure(np.ones_like(structure.units), structure.gates))
     return full
 
@@ -83,7 +68,7 @@ def test_what_left_leaves_no_trace(network):
     model.restructure(structure)
     small = model.compact()
     assert_equal_outputs(model, small, 1e-5)
-    assert_equal_outputs(witness_of(model, network, structure), small)
+    assert_equal_outputs(witness_of(network, structure), small)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+r"""Halves a network that plain Keras has trained to the end.
+
+    python examples/prune_trained.py
+    python examples/prune_trained.py --dataset=fashion_mnist --width=0.5
+
+Trains a network as usual. Then `kgp.growable(network, start="weights")` makes
+a growing model of it, which begins with all units and their weights, and a few
+more epochs take it to the budget. Prints what depends on what in the network,
+each epoch, and accuracy and cost before and after.
+"""
+
+import pathlib
+
+import image_data
+import keras
+import numpy as np
+from absl import app
+from absl import flags
+
+import keras_growprune as kgp
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string(
+    "dataset", "digits", "'digits', or the name of a TFDS image set."
+)
+flags.DEFINE_float("width", 1.0, "Factor on the widths of the network.")
+flags.DEFINE_float("budget", 0.5, "FLOPs to keep, as a fraction.")
+flags.DEFINE_integer("epochs", 15, "Epochs of the training.", lower_bound=1)
+flags.DEFINE_integer(
+    "pruning_epochs", 6, "Epochs with the budget.", lower_bound=1
+)
+flags.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate.")
+flags.DEFINE_float("pruning_rate", 0.02, "Initial rate with the budget.")
+flags.DEFINE_integer("seed", 0, "Seed of weights, order and pruning.")
+flags.DEFINE_string("output", "pruned", "Folder for the pruned network.")
+
+
+def network(shape, classes):
+    """A residual network, written as anybody would write it."""
+    layers = keras.layers
+    inputs = keras.Input(shape)
+    x = inputs
+    for stage, filters in enumerate((16, 32, 64)):
+        filters = max(1, round(filters * FLAGS.width))
+        x = layers.Conv2D(
+            filters, 3, strides=1 + (stage > 0), padding="same", use_bias=False
+        )(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        y = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        y = layers.ReLU()(layers.BatchNormalization()(y))
+        y = layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
+        x = layers.ReLU()(x + layers.BatchNormalization()(y))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(classes)(x))
+
+
+def train(model, data, epochs, learning_rate, verbose=0):
+    """Trains a model; returns its test accuracy."""
+    (images, labels), test = data
+    steps = -(-len(images) // FLAGS.batch_size) * epochs
+    model.compile(
+        keras.optimizers.SGD(
+            keras.optimizers.schedules.CosineDecay(learning_rate, steps),
+            momentum=0.9,
+            nesterov=True,
+        ),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    history = model.fit(
+        images,
+        labels,
+        batch_size=FLAGS.batch_size,
+        epochs=epochs,
+        validation_data=test,
+        verbose=verbose,
+    )
+    return history.history["val_accuracy"][-1]
+
+
+def main(argv):
+    del argv
+    keras.utils.set_random_seed(FLAGS.seed)
+    data = image_data.load(FLAGS.dataset)
+    (images, labels), _ = data
+    trained = network(images.shape[1:], int(np.max(labels)) + 1)
+    before = train(trained, data, FLAGS.epochs, FLAGS.learning_rate)
+
+    model = kgp.growable(
+        trained,
+        kgp.Budget(flops=FLAGS.budget),
+        start="weights",
+        seed=FLAGS.seed,
+    )
+    print(model.coupling_report())
+    after = train(
+        model, data, FLAGS.pruning_epochs, FLAGS.pruning_rate, verbose=2
+    )
+    model.structure_summary()
+
+    small = model.compact()
+    folder = pathlib.Path(FLAGS.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    small.save(folder / "pruned.keras")
+    print(
+        f"\n{'network':<10}{'test accuracy':>14}{'FLOPs':>12}{'parameters':>12}"
+    )
+    for name, accuracy, model in (
+        ("trained", before, trained),
+        ("pruned", after, small),
+    ):
+        print(
+            f"{name:<10}{accuracy:>14.2%}{kgp.count_flops(model):>12,}"
+            f"{model.count_params():>12,}"
+        )
+    print(f"wrote {folder / 'pruned.keras'}")
+
+
+if __name__ == "__main__":
+    app.run(main)
