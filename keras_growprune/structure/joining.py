@@ -75,7 +75,8 @@ def concatenate(tracer, call):
 def unite_whole(tracer, call, axis):
     """All inputs have the same channels, none is broadcast."""
     known = [tracer.channels(tensor) for tensor in call.inputs]
-    if None in known:
+    # A branch that is out of its network at present has no channels at all.
+    if None in known or len({len(units) for _, units in known}) > 1:
         tracer.freeze(
             call.inputs,
             f"`{call.layer.name}` joins it with channels that cannot change",
