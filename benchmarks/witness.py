@@ -34,6 +34,7 @@ def make_witness(model, structure, seed=0):
             alone |= weight.attribute == "depthwise_kernel"
             reads = weight.labels[axis] != "out" and not alone
             garbage = np.abs(random.normal(0, 1, value.shape))
-            garbage *= 0.01 + value.std()  # large ones would overflow
+            garbage *= 0.01 + value.std()  # large outputs would overflow
+            garbage += weight.attribute == "moving_variance"
             value = np.where(gone, 0.0 if reads else garbage, value)
         weight.variable.assign(value)

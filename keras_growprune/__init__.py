@@ -17,8 +17,8 @@ from keras_growprune.cost import Budget
 from keras_growprune.cost import count_flops
 from keras_growprune.devices import DeviceProfile
 from keras_growprune.growth import GrowthSchedule
+from keras_growprune.layers import register_axes
 from keras_growprune.structure import Structure
-from keras_growprune.structure import register_axes
 from keras_growprune.training import GrowPruneModel
 from keras_growprune.version import __version__
 

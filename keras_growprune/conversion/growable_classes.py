@@ -21,11 +21,15 @@ _CLASSES = {
 
 def can_become_growable(layer):
     """Whether there is a growable layer for a layer, or it is one."""
-    return is_growable(layer) or type(layer) in _CLASSES
+    return is_growable(layer) or _class_for(layer) is not None
 
 
 def growable_layer(layer):
     """Returns a new growable layer for a plain one, with fresh weights."""
-    return _CLASSES.get(type(layer), type(layer)).from_config(
-        layer.get_config()
-    )
+    growable_class = _class_for(layer) or type(layer)
+    return growable_class.from_config(layer.get_config())
+
+
+def _class_for(layer):
+    kind = type(layer)
+    return _CLASSES.get(kind) or layers.growable_class_of(kind)

@@ -87,6 +87,12 @@ def _build(channel_map, structure, inputs, outputs, folds, name):
         if id(operation) not in layers:
             layers[id(operation)] = _plain(operation, folds, attributes)
         produced = layers[id(operation)](*args, **kwargs)
+        for point, factors in folds:
+            if point.layer is call.layer and _stays_outside(point):
+                scale = keras.layers.Rescaling(
+                    factors.tolist(), name=f"{operation.name}_gate"
+                )
+                produced = scale(produced)
         for old, new in zip(call.outputs, keras.tree.flatten(produced)):
             tensors[id(old)] = new
     model = keras.Model(
@@ -95,6 +101,13 @@ def _build(channel_map, structure, inputs, outputs, folds, name):
         name=name,
     )
     return model, layers
+
+
+def _stays_outside(point):
+    """Whether no weight of its layer can take a gate's factors in."""
+    if point.kind == "branch" or point.is_foldable():
+        return False
+    return "scale" not in point.layer.get_config()
 
 
 def _plain(operation, folds, attributes):

@@ -21,6 +21,8 @@ from keras_growprune.layers.growable_separable_conv1d import (
 from keras_growprune.layers.growable_separable_conv2d import (
     GrowableSeparableConv2D,
 )
+from keras_growprune.layers.registration import growable_class_of
+from keras_growprune.layers.registration import register_axes
 from keras_growprune.layers.structure_gate import StructureGate
 
 __all__ = [
@@ -36,4 +38,6 @@ __all__ = [
     "GrowableSeparableConv1D",
     "GrowableSeparableConv2D",
     "StructureGate",
+    "growable_class_of",
+    "register_axes",
 ]

@@ -35,9 +35,10 @@ class Growable:
         self._check_in_network()
         if self.gate is None:
             return super().call(inputs, *args, **kwargs)
-        # The gate comes before the activation, which may not commute with it.
+        # The gate comes before the activation, which may not commute with it,
+        # where the layer is known to end with that.
         activation = getattr(self, "activation", None)
-        if activation is None:
+        if activation is None or not axes_of(self).scaled_by:
             return self.gate(super().call(inputs, *args, **kwargs))
         self.activation = lambda outputs: activation(self.gate(outputs))
         try:

@@ -72,46 +72,13 @@ def register_axes(
     scaled_by=(),
     **weights,
 ):
-    """Teaches the library how a layer type treats channels.
+    """Enters a layer type into the table: see `keras_growprune.register_axes`.
 
     Args:
-        layer_class: A `keras.layers.Layer` subclass. Its own subclasses are
-            covered too, unless they are registered themselves.
-        channels: `"mix"` or `"follow"`. Left out, a layer with an `"in"` axis
-            mixes its input channels into new ones, and one without passes its
-            input channels on.
-        multiplies: Names of the weights that take part in multiply-adds (for
-            FLOPs).
-        width_attribute: Name of the attribute with the number of output
-            channels, such as `"filters"`; it is kept true when the width
-            changes.
-        initializers: Maps weight names to the attributes that hold their
-            initializers, where these are not called `<weight>_initializer`.
-        positions: `"output"` or `"input"`: where multiply-adds are repeated.
-        scaled_by: Names of the weights that, multiplied by a factor for each
-            output channel, multiply the output before its `activation`:
-            `("kernel", "bias")` of a dense layer. Where you give them, the
-            worth of a unit is read from their gradients, which costs nothing.
-        **weights: One tuple of labels per weight: `"in"`, `"out"` or `None`
-            for each axis.
-
-    Raises:
-        TypeError: If `layer_class` is not a class.
-        ValueError: If a label is not one of `"in"`, `"out"`, `None`, or
-            `channels` is unknown.
-
-    Example:
-
-    ```python
-    class Scale(keras.layers.Layer):
-        def build(self, input_shape):
-            self.factor = self.add_weight(shape=(input_shape[-1],))
-
-        def call(self, inputs):
-            return inputs * self.factor
-
-    kgp.register_axes(Scale, factor=("out",))
-    ```
+        layer_class: A `keras.Operation` subclass.
+        channels: Any kind of `keras_growprune.structure.propagation`.
+        multiplies, width_attribute, initializers, positions, scaled_by,
+            **weights: As there.
     """
     if not isinstance(layer_class, type):
         raise TypeError(

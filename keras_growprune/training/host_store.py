@@ -1,5 +1,6 @@
 """Full-size copies of all weights and optimizer slots in host memory."""
 
+import keras
 import numpy as np
 
 from keras_growprune import keras_internals
@@ -137,13 +138,14 @@ class HostStore:
         initializer = axes_of(weight.layer).initializer(
             weight.layer, weight.attribute
         )
-        if initializer is not None:
-            shape = tuple(len(each) for each in entries)
-            values = _draw(initializer, shape, weight.variable.dtype, random)
-            chosen = list(entries)
-            chosen[axis] = entries[axis][new]
-            values = np.compress(new, values, axis=axis)
-            self.put(index, np.ix_(*chosen), values)
+        # A layer without an initializer of its own has Keras's default.
+        initializer = initializer or keras.initializers.GlorotUniform()
+        shape = tuple(len(each) for each in entries)
+        values = _draw(initializer, shape, weight.variable.dtype, random)
+        chosen = list(entries)
+        chosen[axis] = entries[axis][new]
+        values = np.compress(new, values, axis=axis)
+        self.put(index, np.ix_(*chosen), values)
         drawn[entries[axis]] = True
         known = axes_of(weight.layer)
         if known.channels == "attention" and "out" not in weight.labels:

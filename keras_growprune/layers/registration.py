@@ -1,0 +1,120 @@
+"""Teaches the library layers of the user's own."""
+
+import keras
+
+from keras_growprune.layers.growable import Growable
+from keras_growprune.layers.growable import check_width
+from keras_growprune.structure import axes_of
+from keras_growprune.structure import register_axes as enter_into_table
+from keras_growprune.structure.propagation import MIXING
+
+_GROWABLE = {}
+
+
+def register_axes(
+    layer_class,
+    *,
+    channels=None,
+    multiplies=("kernel",),
+    width_attribute=None,
+    initializers=None,
+    positions="output",
+    scaled_by=(),
+    **weights,
+):
+    """Teaches the library how a layer type treats channels.
+
+    Args:
+        layer_class: A subclass of `keras.layers.Layer`, or of
+            `keras.Operation`. Its own subclasses are covered too, unless they
+            are registered themselves.
+        channels: `"mix"` or `"follow"`. Left out, a layer with an `"in"` axis
+            mixes its input channels into new ones, and one without passes its
+            input channels on.
+        multiplies: Names of the weights that take part in multiply-adds (for
+            FLOPs).
+        width_attribute: Name of the attribute with the number of output
+            channels, such as `"filters"`, which must be an argument of the
+            constructor as well. It is kept true when the width changes; and a
+            layer that mixes channels can grow in `kgp.growable(...)`.
+        initializers: Maps weight names to the attributes that hold their
+            initializers, where these are not called `<weight>_initializer`.
+            A weight without one has Keras's default, `GlorotUniform`.
+        positions: `"output"` or `"input"`: where multiply-adds are repeated.
+        scaled_by: Names of the weights that, multiplied by a factor for each
+            output channel, multiply the output before its `activation`:
+            `("kernel", "bias")` of a dense layer. Where you give them, the
+            worth of a unit is read from their gradients, which costs nothing.
+        **weights: One tuple of labels per weight: `"in"`, `"out"` or `None`
+            for each axis.
+
+    Raises:
+        TypeError: If `layer_class` is not a class.
+        ValueError: If a label is not one of `"in"`, `"out"`, `None`, or
+            `channels` is unknown.
+
+    Example:
+
+    ```python
+    class Scale(keras.layers.Layer):
+        def build(self, input_shape):
+            self.factor = self.add_weight(shape=(input_shape[-1],))
+
+        def call(self, inputs):
+            return inputs * self.factor
+
+    kgp.register_axes(Scale, factor=("out",))
+
+    class Swish(keras.Operation):  # works on each channel alone
+        def call(self, x):
+            return x * keras.ops.sigmoid(x)
+
+    kgp.register_axes(Swish)
+    ```
+    """
+    enter_into_table(
+        layer_class,
+        channels=channels,
+        multiplies=multiplies,
+        width_attribute=width_attribute,
+        initializers=initializers,
+        positions=positions,
+        scaled_by=scaled_by,
+        **weights,
+    )
+    _GROWABLE.pop(layer_class, None)
+    if width_attribute and _mixes(layer_class):
+        # Now, so that a saved model is loaded where this has been called.
+        _GROWABLE[layer_class] = _make_growable(layer_class, width_attribute)
+
+
+def growable_class_of(layer_class):
+    """The growable layer made for a registered layer type, or None."""
+    return _GROWABLE.get(layer_class)
+
+
+def _mixes(layer_class):
+    # The table looks types up, from an instance: this one is never built.
+    instance = object.__new__(layer_class)
+    return axes_of(instance).channels in MIXING
+
+
+def _make_growable(plain_class, width):
+    def __init__(self, *args, **kwargs):
+        seed = kwargs.pop(f"seed_{width}", None)
+        plain_class.__init__(self, *args, **kwargs)
+        check_width(width, getattr(self, width), seed)
+        self._init_width(getattr(self, width), seed)
+
+    growable = type(
+        f"Growable{plain_class.__name__}",
+        (Growable, plain_class),
+        {
+            "__init__": __init__,
+            "__doc__": f"A `{plain_class.__name__}` that can grow.",
+            "__module__": plain_class.__module__,
+            "plain_class": plain_class,
+        },
+    )
+    register = keras.saving.register_keras_serializable("keras_growprune")
+    return register(growable)
