@@ -23,7 +23,8 @@ class Cosine(layers.Layer):
         self.shift = self.add_weight(shape=(self.units,))
 
     def call(self, inputs):
-        kernel = self.kernel / ops.norm(self.kernel, axis=0)
+        # Columns of a newcomer may be zero at first.
+        kernel = self.kernel / (ops.norm(self.kernel, axis=0) + 0.01)
         outputs = ops.matmul(inputs, kernel) + self.shift
         return self.activation(outputs)
 
