@@ -65,7 +65,7 @@ def randomize(model, seed=0):
     random = np.random.default_rng(seed)
     for variable in model.variables:
         if variable.name in ("gamma", "moving_variance"):
-            variable.assign(random.uniform(0.5, 1.5, variable.shape))
+            variable.assign(random.uniform(0.8, 1.2, variable.shape))
         elif variable.name in ("beta", "moving_mean", "bias"):
             variable.assign(random.normal(0, 0.1, variable.shape))
 

@@ -139,7 +139,9 @@ def _copy_weights(old, new, folds):
     folds = [
         (point, factors)
         for point, factors in folds
-        if point.layer is old and point.kind != "branch"
+        if point.layer is old
+        and point.kind != "branch"
+        and not _stays_outside(point)
     ]
     if not folds:
         new.set_weights(old.get_weights())
