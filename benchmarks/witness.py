@@ -22,19 +22,25 @@ def make_witness(model, structure, seed=0):
     active = np.append(structure.units, True)
     for weight in model._growth.map.weights:
         value = weight.variable.numpy()
-        channels = axes_of(weight.layer).channels
+        garbage = np.abs(random.normal(0, 1, value.shape))
+        garbage *= 0.01 + value.std()  # large outputs would overflow
+        garbage += weight.attribute == "moving_variance"
+        read = written = False
         for axis, units in enumerate(weight.units):
             if units is None:
                 continue
             shape = [1] * value.ndim
             shape[axis] = -1
             gone = ~active[units].reshape(shape)
-            # A depthwise kernel reads and writes each channel alone.
-            alone = channels == "depthwise"
-            alone |= weight.attribute == "depthwise_kernel"
-            reads = weight.labels[axis] != "out" and not alone
-            garbage = np.abs(random.normal(0, 1, value.shape))
-            garbage *= 0.01 + value.std()  # large outputs would overflow
-            garbage += weight.attribute == "moving_variance"
-            value = np.where(gone, 0.0 if reads else garbage, value)
-        weight.variable.assign(value)
+            if weight.labels[axis] == "out" or _is_alone(weight):
+                written = written | gone
+            else:
+                read = read | gone
+        value = np.where(written, garbage, value)
+        weight.variable.assign(np.where(read, 0.0, value))
+
+
+def _is_alone(weight):
+    """Whether a kernel reads and writes each channel alone."""
+    is_depthwise = axes_of(weight.layer).channels == "depthwise"
+    return is_depthwise or weight.attribute == "depthwise_kernel"
