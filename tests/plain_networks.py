@@ -127,6 +127,18 @@ def reshaping():
     return keras.Model(inputs, x)
 
 
+def slices():
+    """Channels picked side by side: halves, gated linear units, shuffles."""
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
+    a, b = ops.split(x, 2, axis=-1)
+    x = ops.concatenate([layers.Conv2D(4, 1)(b), a, x[..., 2:6]], axis=-1)
+    x = layers.Dense(10)(x)
+    x = x[:, 1:, :, :5] * ops.sigmoid(x[:, 1:, :, -5:])
+    first = layers.Conv2D(3, 1)(x[..., :2])
+    return keras.Model(inputs, _head(ops.concatenate([first, x], axis=-1)))
+
+
 def nested():
     """Models inside, one of them used twice; several inputs and outputs."""
     one = keras.Input((5,), name="one")
@@ -172,6 +184,7 @@ COMPLETE = (
     sequences,
     volumes,
     reshaping,
+    slices,
     nested,
     frozen_base,
 )

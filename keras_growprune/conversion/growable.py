@@ -5,6 +5,7 @@ import warnings
 import keras
 
 from keras_growprune import keras_internals
+from keras_growprune.conversion.channel_slices import split_instead_of_slice
 from keras_growprune.conversion.functional import as_functional
 from keras_growprune.conversion.growable_classes import can_become_growable
 from keras_growprune.conversion.growable_classes import growable_layer
@@ -144,7 +145,9 @@ def _with_growable_layers(graph, frozen):
     def may_grow(layer):
         return can_become_growable(layer) and id(layer) not in frozen
 
-    traced = trace_channels(calls, graph.outputs, can_grow=may_grow)
+    traced = trace_channels(
+        calls, graph.outputs, may_grow, slices_become_splits=True
+    )
     growing = {id(layer) for group in traced.groups for layer in group.writers}
     sums = {
         id(call.outputs[0]): call
@@ -183,7 +186,9 @@ def _with_growable_layers(graph, frozen):
     def new_call(call, tensors):
         found = sums.get(id(call.outputs[0]))
         if found is None:
-            return None
+            known = traced.channels.get(id(call.inputs[0]))
+            axis = None if known is None else known.axis
+            return split_instead_of_slice(call, tensors[0], axis)
         shortcut, branch, scale = found
         new = {id(old): tensor for old, tensor in zip(call.inputs, tensors)}
         shortcut, branch = new[id(shortcut)], new[id(branch)]

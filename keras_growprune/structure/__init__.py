@@ -17,6 +17,7 @@ from keras_growprune.structure.gate_points import find_gate_points
 from keras_growprune.structure.graph_copy import GraphCopy
 from keras_growprune.structure.identity_branches import IdentityBranch
 from keras_growprune.structure.identity_branches import find_identity_branches
+from keras_growprune.structure.reshaping import whole_key
 from keras_growprune.structure.structure import Structure
 from keras_growprune.structure.trace import trace_channels
 
@@ -39,4 +40,5 @@ __all__ = [
     "is_growable",
     "register_axes",
     "trace_channels",
+    "whole_key",
 ]

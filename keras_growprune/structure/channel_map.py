@@ -12,7 +12,8 @@ class Group:
     """Units that live and die together across several layers.
 
     Attributes:
-        name: Name of the first layer that writes the group.
+        name: Name of the first layer that writes the group, with `#2` and so
+            on for further groups of its channels.
         start: Index of the group's first unit in the network's unit vector.
         size: Number of units in the full network.
         writers: Growable layers whose output channels these units are.
@@ -102,6 +103,28 @@ class LayerAttribute:
 
 
 @dataclasses.dataclass(frozen=True)
+class SplitPoints:
+    """Where an operation splits channels.
+
+    Attributes:
+        layer: The operation.
+        name: Name of the attribute, and of the constructor's argument.
+        units: Units behind the channels that are split.
+        points: Tuple, where they are split in the full network.
+    """
+
+    layer: object
+    name: str
+    units: np.ndarray
+    points: tuple
+
+    def value(self, units):
+        """The attribute's value for a boolean unit vector."""
+        active = np.append(units, True)[self.units]
+        return tuple(int(np.count_nonzero(active[:p])) for p in self.points)
+
+
+@dataclasses.dataclass(frozen=True)
 class TensorChannels:
     """Where the channels of one tensor of the graph come from."""
 
@@ -120,7 +143,7 @@ class ChannelMap:
         gates: List of `LayerGate`.
         weights: List of `WeightAxes`.
         channels: Maps `id(tensor)` to `TensorChannels`.
-        attributes: List of `LayerAttribute`.
+        attributes: List of `LayerAttribute` and `SplitPoints`.
         frozen: Maps the name of a growable layer that cannot change its width
             to the reason.
         ties: List of `(units, why)`: what depends on each other, and why.

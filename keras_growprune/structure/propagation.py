@@ -30,7 +30,7 @@ KINDS = {
     "squeeze": reshaping.squeeze,
     "repeat": reshaping.repeat,
     "slice": reshaping.slice_positions,
-    "split": reshaping.split_positions,
+    "split": reshaping.split,
     "unite": joining.unite,
     "concatenate": joining.concatenate,
     "gate": joining.gate,

@@ -184,31 +184,29 @@ def repeat(tracer, call):
 
 
 def slice_positions(tracer, call):
-    """`x[...]` that leaves the channels alone."""
+    """`x[...]` that leaves the channels alone, or keeps some side by side."""
     source = tracer.channels(call.inputs[0])
     if source is None:
         return None
     axis, units = source
-    key = call.argument("key", 1)
-    key = key if isinstance(key, tuple) else (key,)
-    found = _sliced_axis(key, len(call.inputs[0].shape), axis)
-    if found is None:
-        tracer.freeze(
-            call.inputs, f"`{call.layer.name}` picks channels by their numbers"
-        )
-        return None
-    return found, units
+    key = whole_key(call.argument("key", 1), len(call.inputs[0].shape))
+    found = _sliced_axis(key, axis)
+    part = None if found is None else units[found[1]]
+    is_whole = part is not None and len(part) == len(units)
+    if is_whole or (part is not None and tracer.slices_become_splits):
+        return found[0], part
+    tracer.freeze(
+        call.inputs, f"`{call.layer.name}` picks channels by their numbers"
+    )
+    return None
 
 
-def _sliced_axis(key, rank, axis):
-    """Where an axis is after `x[key]`, or None if the key picks from it."""
-    named = sum(part is not Ellipsis and part is not None for part in key)
-    rest = [slice(None)] * (rank - named)
-    if Ellipsis in [part for part in key if not hasattr(part, "shape")]:
-        place = key.index(Ellipsis)
-        key = [*key[:place], *rest, *key[place + 1 :]]
-    else:
-        key = [*key, *rest]
+def _sliced_axis(key, axis):
+    """Where an axis is after `x[key]`, and the slice of it that is kept.
+
+    Returns:
+        `(new axis, slice)`, or None if the key does anything else with it.
+    """
     old = new = 0
     for part in key:
         if part is None:
@@ -217,21 +215,39 @@ def _sliced_axis(key, rank, axis):
         if not isinstance(part, (int, np.integer, slice)):
             return None  # indexing by tensors or lists moves axes
         if old == axis:
-            whole = isinstance(part, slice) and part == slice(None)
-            return new if whole else None
+            is_slice = isinstance(part, slice) and part.step in (None, 1)
+            return (new, part) if is_slice else None
         old += 1
         new += isinstance(part, slice)
     return None
 
 
-def split_positions(tracer, call):
-    """A split along another axis than the channels."""
+def whole_key(key, rank):
+    """A key of `x[key]` with a part for each axis, as a list.
+
+    Args:
+        key: The key.
+        rank: Number of axes of the tensor.
+    """
+    key = key if isinstance(key, tuple) else (key,)
+    named = sum(part is not Ellipsis and part is not None for part in key)
+    rest = [slice(None)] * (rank - named)
+    if Ellipsis in [part for part in key if not hasattr(part, "shape")]:
+        place = key.index(Ellipsis)
+        return [*key[:place], *rest, *key[place + 1 :]]
+    return [*key, *rest]
+
+
+def split(tracer, call):
+    """A split into parts, of positions or of channels."""
     source = tracer.channels(call.inputs[0])
     if source is None:
         return None
-    if call.layer.axis % len(call.inputs[0].shape) == source[0]:
-        tracer.freeze(
-            call.inputs, f"`{call.layer.name}` picks channels by their numbers"
-        )
-        return None
-    return source
+    axis, units = source
+    if call.layer.axis % len(call.inputs[0].shape) != axis:
+        return source
+    # The sizes of its outputs tell where it splits, however it was said.
+    ends = np.cumsum([tensor.shape[axis] for tensor in call.outputs])
+    points = tuple(int(end) for end in ends[:-1])
+    tracer.record_split(call.layer, "indices_or_sections", units, points)
+    return [(axis, part) for part in np.split(units, points)]

@@ -10,6 +10,7 @@ from keras_growprune.structure.channel_map import ChannelMap
 from keras_growprune.structure.channel_map import Group
 from keras_growprune.structure.channel_map import LayerAttribute
 from keras_growprune.structure.channel_map import LayerGate
+from keras_growprune.structure.channel_map import SplitPoints
 from keras_growprune.structure.channel_map import TensorChannels
 from keras_growprune.structure.channel_map import WeightAxes
 from keras_growprune.structure.propagation import KINDS
@@ -19,7 +20,9 @@ from keras_growprune.structure.propagation import KINDS
 _ALWAYS = 0
 
 
-def trace_channels(calls, outputs, can_grow=axes.is_growable):
+def trace_channels(
+    calls, outputs, can_grow=axes.is_growable, slices_become_splits=False
+):
     """Traces the channels of a network from its inputs to its outputs.
 
     Args:
@@ -28,11 +31,13 @@ def trace_channels(calls, outputs, can_grow=axes.is_growable):
         outputs: The network's output tensors.
         can_grow: Function of a layer, whether its channels are units.
             Defaults to whether the layer is a growable one.
+        slices_become_splits: Whether slices of channels, whose numbers stand
+            in the call, will be written as splits, whose points can move.
 
     Returns:
         A `ChannelMap`.
     """
-    tracer = _Tracer(calls, can_grow)
+    tracer = _Tracer(calls, can_grow, slices_become_splits)
     for call in calls:
         tracer.visit(call)
     for tensor in outputs:
@@ -43,14 +48,10 @@ def trace_channels(calls, outputs, can_grow=axes.is_growable):
 FEEDS_OUTPUT = "feeds an output of the model"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Outputs:
-    outputs: list
-
-
 class _Tracer:
-    def __init__(self, calls, can_grow):
+    def __init__(self, calls, can_grow, slices_become_splits):
         self._calls = calls
+        self.slices_become_splits = slices_become_splits
         self._can_grow = can_grow
         self._count = 1
         self._channels = {}
@@ -80,11 +81,14 @@ class _Tracer:
             self._freeze_unknown(call)
             return
         result = KINDS[known.channels](self, call)
-        if result is not None:
-            self._set_channels(call, *result)
+        if isinstance(result, list):  # its outputs differ
+            for tensor, (axis, units) in zip(call.outputs, result):
+                self._set_channels([tensor], axis, units)
+        elif result is not None:
+            self._set_channels(call.outputs, *result)
 
-    def _set_channels(self, call, axis, units):
-        for tensor in call.outputs:
+    def _set_channels(self, tensors, axis, units):
+        for tensor in tensors:
             self._channels[id(tensor)] = axis, units
             self._tensors[id(tensor)] = tensor
 
@@ -101,7 +105,7 @@ class _Tracer:
         inner = keras_internals.without_time(call)
         source = self.channels(call.inputs[0])
         if source is not None:
-            self._set_channels(_Outputs(inner.inputs), source[0] - 1, source[1])
+            self._set_channels(inner.inputs, source[0] - 1, source[1])
         self.visit(inner)
         result = self.channels(inner.outputs[0])
         # What stands for one step is part of no graph.
@@ -109,7 +113,7 @@ class _Tracer:
             self._channels.pop(id(tensor), None)
             self._tensors.pop(id(tensor), None)
         if result is not None:
-            self._set_channels(call, result[0] + 1, result[1])
+            self._set_channels(call.outputs, result[0] + 1, result[1])
 
     @staticmethod
     def output_channel_axis(call):
@@ -229,6 +233,12 @@ class _Tracer:
             LayerAttribute(layer, name, units, template, place),
         )
 
+    def record_split(self, layer, name, units, points):
+        """An attribute of an operation tells where it splits channels."""
+        self._attributes.setdefault(
+            (id(layer), name), SplitPoints(layer, name, units, points)
+        )
+
     def _components(self):
         """Smallest connected unit of each unit."""
         label = np.arange(self._count)
@@ -259,14 +269,18 @@ class _Tracer:
         for unit, blocks in writers.items():
             members.setdefault((*blocks, often[unit]), []).append(unit)
         number = np.full(self._count, -1)
-        groups, start = [], 0
+        groups, start, number_of = [], 0, {}
         for (*blocks, _), units in members.items():
             layers = tuple(self._blocks[index][0] for index in blocks)
             seeds = [getattr(layer, "seed_width", None) for layer in layers]
             seeds = [seed for seed in seeds if seed is not None]
+            name = layers[0].name
+            number_of[name] = number_of.get(name, 0) + 1
+            if number_of[name] > 1:  # other channels of that layer
+                name = f"{name}#{number_of[name]}"
             groups.append(
                 Group(
-                    name=layers[0].name,
+                    name=name,
                     start=start,
                     size=len(units),
                     writers=layers,

@@ -195,7 +195,7 @@ def test_what_it_does_not_understand_freezes_with_a_reason(layer):
     [
         lambda x: x[..., :2],
         lambda x: x[:, :, :, 0],
-        lambda x: ops.split(x, 3, axis=-1)[0],
+        lambda x: x[..., ::2],
         lambda x: ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1))),
         lambda x: ops.reshape(x, (-1, 3, 3, 3, 1))[:, ..., 0, :],
         lambda x: x * np.ones(3, "float32"),
@@ -325,6 +325,23 @@ def test_axes_around_the_channels_move(move, place, behind):
     found = trace_channels(calls, [])  # an output would freeze its channels
     channels = found.channels[id(x)]
     assert (channels.axis, channels.units.tolist()) == (place, behind)
+
+
+def test_a_split_has_the_units_of_its_parts():
+    inputs = keras.Input((3, 3, 2))
+    x = kgp.GrowableConv2D(6, 1, name="a")(inputs)
+    one, two, three = ops.split(x, [1, 4], axis=-1)
+    x = kgp.GrowableConv2D(3, 1, name="b")(one) + two
+    x = layers.Concatenate()([x, three])
+    found = trace(inputs, layers.Conv2D(1, 1, name="head")(x))
+    assert groups(found) == {
+        "a": (1, ["a"]),
+        "a#2": (3, ["a", "b"]),
+        "a#3": (2, ["a"]),
+    }
+    (split,) = [a for a in found.attributes if a.name != "filters"]
+    active = np.array([True, True, False, True, False, True])
+    assert split.value(active) == (1, 3)
 
 
 def test_attention_is_as_wide_as_its_queries():
