@@ -6,12 +6,21 @@ norm that follows its layer, or on the layer's own output where there is none.
 
 import dataclasses
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_growprune.structure import axes
 from keras_growprune.structure.propagation import MIXING
 from keras_growprune.structure.propagation import NORMS
+
+_DROPOUTS = (
+    keras.layers.Dropout,
+    keras.layers.GaussianDropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,12 +111,10 @@ def find_branch_points(channel_map):
         for call in channel_map.calls
         for tensor in call.outputs
     }
+    calls = [call.layer for call in channel_map.calls]
     points = []
     for gate in channel_map.gates:
         branch = channel_map.calls[gate.call].inputs[1]
-        end = producers[id(branch)]
-        known = axes.axes_of(end.layer)
-        kind = known.channels if known else None
         channels = channel_map.channels.get(id(branch))
         axis = len(branch.shape) - 1 if channels is None else channels.axis
         units = (
@@ -116,20 +123,43 @@ def find_branch_points(channel_map):
             else channels.units
         )
         point = None
-        calls = [c.operation for c in channel_map.calls]
-        called_once = sum(each is end.operation for each in calls) == 1
         # A skip's branch leaves for its input, not for zero.
-        adds = axes.axes_of(gate.layer).channels == "gate"
-        is_last = called_once and len(consumers[id(branch)]) == 1
-        if adds and is_last and end.layer is end.operation:
-            if kind in NORMS:
-                point = GatePoint("norm", end.layer, axis, units)
-            elif kind in MIXING and is_linear(end.layer):
-                point = GatePoint("layer", end.layer, axis, units)
+        if axes.axes_of(gate.layer).channels == "gate":
+            end = _end_with_weights(branch, producers, consumers)
+            is_alone = end and sum(each is end.layer for each in calls) == 1
+            if is_alone and axes.axes_of(end.layer).scaled_by:
+                is_norm = axes.axes_of(end.layer).channels in NORMS
+                kind = "norm" if is_norm else "layer"
+                point = GatePoint(kind, end.layer, axis, units)
         if point is None or not point.weights_suffice():
             point = GatePoint("branch", gate.layer, axis, units)
         points.append(point)
     return points
+
+
+def _end_with_weights(tensor, producers, consumers):
+    """The call whose weights scale a branch, or None.
+
+    What lies between it and the end of the branch only passes a scale on.
+    """
+    while len(consumers[id(tensor)]) == 1 and id(tensor) in producers:
+        call = producers[id(tensor)]
+        if call.layer is not call.operation or not is_linear(call.layer):
+            return None
+        if not _passes_scale_on(call.layer):
+            known = axes.axes_of(call.layer)
+            return call if known is not None else None
+        tensor = call.inputs[0]
+    return None
+
+
+def _passes_scale_on(layer):
+    """Whether a layer without weights is linear and has no offset."""
+    if isinstance(layer, keras.layers.Rescaling):
+        return bool(np.all(np.equal(layer.offset, 0)))
+    if isinstance(layer, (keras.layers.Identity, *_DROPOUTS)):
+        return True
+    return type(layer).__name__ == "StochasticDepth" and not layer.weights
 
 
 def is_linear(layer):

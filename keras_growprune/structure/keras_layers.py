@@ -168,6 +168,7 @@ def _register_layers_of_applications():
             known["LayerScale"],
             width_attribute="projection_dim",
             gamma=("out",),
+            scaled_by=("gamma",),
         )
     if "StochasticDepth" in known:
         register_axes(known["StochasticDepth"], channels="follow")

@@ -284,7 +284,7 @@ class _Tracer:
                     start=start,
                     size=len(units),
                     writers=layers,
-                    seed=max(seeds) if seeds else None,
+                    seed=min(max(seeds), len(units)) if seeds else None,
                 )
             )
             number[units] = np.arange(start, start + len(units))

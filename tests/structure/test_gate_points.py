@@ -152,3 +152,21 @@ def test_weights_never_stand_for_a_skip_whose_branch_leaves_for_its_input():
         return layers.BatchNormalization()(kgp.GrowableConv2D(3, 1)(x))
 
     assert branch(make, kgp.GatedSkip) == [("branch", "sum")]
+
+
+def test_a_branch_ends_where_its_scale_is_made():
+    def make(x):
+        x = kgp.GrowableConv2D(3, 1)(x)
+        x = layers.BatchNormalization(name="norm")(x)
+        x = layers.Rescaling(0.5)(x)
+        return layers.Dropout(0.5)(layers.SpatialDropout2D(0.5)(x))
+
+    assert branch(make) == [("norm", "norm")]
+
+
+def test_a_branch_with_an_offset_has_no_such_end():
+    def make(x):
+        x = layers.BatchNormalization()(kgp.GrowableConv2D(3, 1)(x))
+        return layers.Rescaling(0.5, offset=1.0)(x)
+
+    assert branch(make) == [("branch", "sum")]
