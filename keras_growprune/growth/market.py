@@ -50,6 +50,11 @@ class Market:
         )
         self.price = 0.0
         self._slices = space.slices()
+        self._known_worth = [
+            _with_mean_where_unknown(self.worth[part]) for part in self._slices
+        ]
+        # What each group would sell and buy next, until it changes.
+        self._next_sales, self._next_purchases = {}, {}
         self._widths = space.widths(self.units)
         self._sold = none.copy()
         self._bought = none.copy()
@@ -107,6 +112,7 @@ class Market:
         if self._cost > limit * (1 + _ROUNDING):
             # The budget binds more than any grace or missing measurement.
             self.kept_units = np.zeros_like(self.kept_units)
+            self._next_sales.clear()
             self.kept_gates = np.zeros_like(self.kept_gates)
             self.gate_worth = np.nan_to_num(self.gate_worth, nan=0.0)
             self.sell_down_to(limit)
@@ -160,17 +166,14 @@ class Market:
         return costs[:groups], costs[groups:]
 
     def _offers_to_sell(self):
-        widths = np.array(
-            [self.space.narrower(g, w) for g, w in enumerate(self._widths)]
-        )
+        sales = [self._next_sale(group) for group in range(len(self._widths))]
+        widths = np.array([to for to, _ in sales], dtype=int)
         costs, gate_costs = self._costs(widths, np.zeros_like(self.gates))
-        offers = []
-        for group, to in enumerate(widths):
-            count = self._widths[group] - to
-            chosen = self._cheapest(group, count)
-            if count and len(chosen) == count:
-                worth = float(np.sum(self._known_worth(group)[chosen]))
-                offers.append((worth, ("unit", group, to), float(costs[group])))
+        offers = [
+            (worth, ("unit", group, to), float(costs[group]))
+            for group, (to, worth) in enumerate(sales)
+            if worth is not None
+        ]
         for gate in np.flatnonzero(self.gates & ~self.kept_gates):
             worth = self.gate_worth[gate]
             if not np.isnan(worth):
@@ -178,28 +181,29 @@ class Market:
                 offers.append((float(worth), move, float(gate_costs[gate])))
         return offers
 
+    def _next_sale(self, group):
+        """Width and worth that a group would lose; None if it keeps all."""
+        if group not in self._next_sales:
+            to = self.space.narrower(group, self._widths[group])
+            count = self._widths[group] - to
+            chosen = self._cheapest(group, count)
+            worth = None
+            if count and len(chosen) == count:
+                worth = float(np.sum(self._known_worth[group][chosen]))
+            self._next_sales[group] = to, worth
+        return self._next_sales[group]
+
     def _offers_to_buy(self, newcomers, layers):
-        widths = np.array(
-            [self.space.wider(g, w) for g, w in enumerate(self._widths)]
-        )
+        purchases = [
+            self._next_purchase(group) for group in range(len(self._widths))
+        ]
+        widths = np.array([to for to, _, _ in purchases], dtype=int)
         costs, gate_costs = self._costs(widths, np.ones_like(self.gates))
-        offers = []
-        for group, to in enumerate(widths):
-            count = to - self._widths[group]
-            if not count:
-                continue
-            chosen = self._next_to_buy(group, count)
-            known = self._sold[self._slices[group]][chosen]
-            if not (newcomers or known.all()):
-                continue
-            worth = self._known_worth(group)
-            # The mean worth of the present units times their number before
-            # and after: what they are worth is shared with the newcomers.
-            part = self._slices[group]
-            earning = self.units[part] & ~self._bought[part]
-            share = float(np.sum(worth[earning])) / to
-            promise = float(np.sum(np.where(known, worth[chosen], share)))
-            offers.append((promise, ("unit", group, to), float(costs[group])))
+        offers = [
+            (promise, ("unit", group, to), float(costs[group]))
+            for group, (to, promise, all_known) in enumerate(purchases)
+            if promise is not None and (newcomers or all_known)
+        ]
         for gate in np.flatnonzero(~self.gates) if layers else ():
             if newcomers or self._sold_gates[gate]:
                 move = ("gate", gate, True)
@@ -208,6 +212,26 @@ class Market:
                 if promise is not None:
                     offers.append((promise, move, cost))
         return offers
+
+    def _next_purchase(self, group):
+        """Width that a group would get, its promise, and whether all that
+        comes was sold just now; no promise if the group has all."""
+        if group not in self._next_purchases:
+            to = self.space.wider(group, self._widths[group])
+            count = to - self._widths[group]
+            promise, all_known = None, False
+            if count:
+                part, worth = self._slices[group], self._known_worth[group]
+                chosen = self._next_to_buy(group, count)
+                known = self._sold[part][chosen]
+                # The mean worth of the present units times their number before
+                # and after: what they are worth is shared with the newcomers.
+                earning = self.units[part] & ~self._bought[part]
+                share = float(np.sum(worth[earning])) / to
+                promise = float(np.sum(np.where(known, worth[chosen], share)))
+                all_known = bool(known.all())
+            self._next_purchases[group] = to, promise, all_known
+        return self._next_purchases[group]
 
     def _promise_of_gate(self, gate, cost):
         """What a layer of a given cost that is not there may be worth.
@@ -229,21 +253,11 @@ class Market:
         earning = self.units & ~np.isnan(self.worth)
         return float(np.sum(self.worth[earning])) * cost / self._cost
 
-    def _known_worth(self, group):
-        """Worth of a group's units, with the group's mean where unknown."""
-        worth = self.worth[self._slices[group]]
-        known = ~np.isnan(worth)
-        if known.all():
-            return worth
-        return np.where(
-            known, worth, np.mean(worth[known]) if known.any() else 1.0
-        )
-
     def _cheapest(self, group, count):
         """Indices in the group of the units that would be sold next."""
         part = self._slices[group]
         may = np.flatnonzero(self.units[part] & ~self.kept_units[part])
-        worth = self._known_worth(group)[may]
+        worth = self._known_worth[group][may]
         return may[np.argsort(worth, kind="stable")[:count]]
 
     def _next_to_buy(self, group, count):
@@ -251,7 +265,7 @@ class Market:
         part = self._slices[group]
         may = np.flatnonzero(~self.units[part])
         rank = np.where(self._sold[part], 0, np.where(self.lived[part], 2, 1))
-        worth = self._known_worth(group)
+        worth = self._known_worth[group]
         worth = np.where(rank == 1, 0.0, worth)  # in their own order
         order = np.lexsort((-worth[may], rank[may]))
         return may[order[:count]]
@@ -273,4 +287,14 @@ class Market:
             self._bought[part.start + chosen] = (change > 0) & ~was_sold
             self._sold[part.start + chosen] = change < 0
             self._widths[index] = to
+            self._next_sales.pop(index, None)
+            self._next_purchases.pop(index, None)
         self._cost = cost
+
+
+def _with_mean_where_unknown(worth):
+    """Worth of a group's units, with the group's mean where unknown."""
+    known = ~np.isnan(worth)
+    if known.all():
+        return worth
+    return np.where(known, worth, np.mean(worth[known]) if known.any() else 1.0)

@@ -178,7 +178,7 @@ class ChannelMap:
             for tensor in call.outputs
         }
         self._gate_of_call = {gate.call: i for i, gate in enumerate(gates)}
-        self._needed_cache = {}
+        self._needed_cache, self._present_cache = {}, {}
         layers = {id(call.operation): call.operation for call in calls}
         self.layers = list(layers.values())
         self._layer_index = {key: i for i, key in enumerate(layers)}
@@ -217,10 +217,14 @@ class ChannelMap:
 
     def present_layers(self, gates):
         """Boolean array over `layers`: which ones are called at all."""
-        present = np.zeros(len(self.layers), dtype=bool)
-        for index in self.needed_calls(gates):
-            present[self.layer_index(self.calls[index].operation)] = True
-        return present
+        key = np.asarray(gates, dtype=bool).tobytes()
+        if key not in self._present_cache:
+            present = np.zeros(len(self.layers), dtype=bool)
+            for index in self.needed_calls(gates):
+                present[self.layer_index(self.calls[index].operation)] = True
+            present.setflags(write=False)
+            self._present_cache[key] = present
+        return self._present_cache[key]
 
     def gate_is_off(self, call_index, gates):
         gate = self._gate_of_call.get(call_index)
