@@ -324,6 +324,17 @@ def producer_name(tensor):
     return tensor._keras_history.operation.name
 
 
+def producing_node(tensor):
+    """The node of the graph that a symbolic tensor comes from."""
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index]
+
+
+def parts(layer):
+    """The layers that a layer has as its attributes."""
+    return list(getattr(layer, "_layers", ()))
+
+
 def all_layers(model):
     """All layers of a model, those of its parts included."""
     return list(model._flatten_layers(include_self=False))

@@ -7,6 +7,7 @@ import keras
 from keras_growprune import keras_internals
 from keras_growprune.conversion.channel_slices import split_instead_of_slice
 from keras_growprune.conversion.functional import as_functional
+from keras_growprune.conversion.functional import expand_call
 from keras_growprune.conversion.growable_classes import can_become_growable
 from keras_growprune.conversion.growable_classes import growable_layer
 from keras_growprune.conversion.residual_sums import find_residual_sums
@@ -14,6 +15,7 @@ from keras_growprune.conversion.trained import sign_of_training
 from keras_growprune.growth import GrowthSchedule
 from keras_growprune.layers import GatedAdd
 from keras_growprune.structure import GraphCopy
+from keras_growprune.structure import axes_of
 from keras_growprune.structure import clone_layer
 from keras_growprune.structure import trace_channels
 from keras_growprune.training import GrowPruneModel
@@ -32,9 +34,10 @@ def growable(
     """Makes a growing model of a Keras model, which stays as it is.
 
     Convolutions and dense layers become growable, residual sums whose branch
-    can be left out become gated, models inside the model become part of it,
-    and everything else follows. `model.coupling_report()` of the result tells
-    what depends on what, and what cannot change and why.
+    can be left out become gated, models inside the model (and layers that only
+    call layers) become part of it, and everything else follows.
+    `coupling_report()` of the result tells what depends on what, and what
+    cannot change and why.
 
     Args:
         model: A functional `keras.Model`, a built Sequential model, or a
@@ -76,8 +79,8 @@ def growable(
         )
     graph = as_functional(model)
     frozen = _frozen_layers(model, freeze)
-    if any(isinstance(layer, keras.Model) for layer in graph.layers):
-        flat = GraphCopy(graph)
+    if any(keras_internals.parts(layer) for layer in graph.layers):
+        flat = GraphCopy(graph, expand=expand_call)
         new = {id(old): layer for old, layer in flat.pairs}
         frozen = {id(new[key]) for key in frozen if key in new}
         graph = keras.Model(flat.inputs, flat.outputs, name=model.name)
@@ -161,6 +164,13 @@ def _with_growable_layers(graph, frozen):
     }
     if not growing and not sums:
         reasons = dict(traced.frozen)
+        for call in calls:
+            if axes_of(call.layer) is None and call.layer.weights:
+                kind = type(call.layer).__name__
+                reasons[call.layer.name] = (
+                    f"unknown type {kind}, teach it with `register_axes`, or "
+                    "write what it does as layers of a functional model"
+                )
         for layer in graph.layers:
             if can_become_growable(layer) and id(layer) in frozen:
                 reasons[layer.name] = "was to stay as it is"

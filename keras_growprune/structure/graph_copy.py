@@ -18,15 +18,19 @@ class GraphCopy:
         new_call: Function of a call (of a layer that is no model) and of the
             list of its new input tensors, that returns the new output or
             None to call the new layer. Defaults to `None`: always.
+        expand: Function of a call that returns a functional model which does
+            the same, with one input for each input tensor of the call, or
+            None to call the new layer. Defaults to `None`: always.
 
     Attributes:
         inputs, outputs: The tensors, in the structure of the given model's.
         pairs: List of `(old layer, new layer)`.
     """
 
-    def __init__(self, graph, new_layer=None, new_call=None):
+    def __init__(self, graph, new_layer=None, new_call=None, expand=None):
         self._new_layer = new_layer or clone_layer
         self._new_call = new_call or (lambda call, tensors: None)
+        self._expand = expand or (lambda call: None)
         self._layers = {}
         self._names = set()
         self.pairs = []
@@ -34,7 +38,7 @@ class GraphCopy:
         self.inputs = keras.tree.map_structure(self._new_input, inputs)
         self.outputs = self._run(graph, self.inputs)
         for old, new in self.pairs:
-            new.set_weights(old.get_weights())
+            _copy_weights(old, new)
 
     def _new_input(self, tensor):
         name = keras_internals.producer_name(tensor)
@@ -73,7 +77,13 @@ class GraphCopy:
                     kwargs.get("training"),
                     f"{prefix}{operation.name}_",
                 )
-        new = self._new_call(call, [tensors[id(x)] for x in call.inputs])
+        new_inputs = [tensors[id(x)] for x in call.inputs]
+        expanded = self._expand(call)
+        if expanded is not None:
+            prefix = f"{prefix}{operation.name}_"
+            training = kwargs.get("training")
+            return self._run(expanded, new_inputs, training, prefix)
+        new = self._new_call(call, new_inputs)
         if new is not None:
             return new
         if not isinstance(operation, keras.layers.Layer):
@@ -86,3 +96,19 @@ class GraphCopy:
             self._layers[id(operation)] = layer
             self.pairs.append((operation, layer))
         return self._layers[id(operation)](*args, **kwargs)
+
+
+def _copy_weights(old, new):
+    shapes = [
+        [tuple(weight.shape) for weight in layer.weights]
+        for layer in (old, new)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"Layer `{old.name}` of type {type(old).__name__} cannot be copied "
+            "with its weights: called on symbolic tensors, a copy made by "
+            "`from_config` must have weights of the same shapes. Expected: "
+            f"{shapes[0]}. Received: {shapes[1]}. Create them in `build`, or "
+            "write what it does as layers of a functional model."
+        )
+    new.set_weights(old.get_weights())

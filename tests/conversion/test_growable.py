@@ -285,3 +285,80 @@ def test_a_converted_model_is_saved_in_the_middle_and_goes_on(tmp_path):
     small.save(tmp_path / "small.keras")
     again = keras.models.load_model(tmp_path / "small.keras")
     np.testing.assert_array_equal(small(x), again(x))
+
+
+class Block(layers.Layer):
+    """A residual block, as users write them."""
+
+    def __init__(self, filters, noisy=False, **kwargs):
+        super().__init__(**kwargs)
+        self.first = layers.Conv2D(2 * filters, 3, padding="same")
+        self.norm = layers.BatchNormalization()
+        self.second = layers.Conv2D(filters, 3, padding="same")
+        self.noise = layers.GaussianNoise(0.1)
+        self.noisy = noisy
+
+    def build(self, input_shape):
+        self.first.build(input_shape)
+        middle = self.first.compute_output_shape(input_shape)
+        self.norm.build(middle)
+        self.second.build(middle)
+
+    def call(self, inputs, training=None):
+        x = ops.relu(self.norm(self.first(inputs), training=training))
+        if self.noisy and training:
+            x = self.noise(x, training=training)
+        return inputs + self.second(x)
+
+
+def network_of_blocks(**kwargs):
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, name="stem")(inputs)
+    for index in (1, 2):
+        x = Block(4, name=f"block_{index}", **kwargs)(x)
+    x = layers.Dense(6, name="hidden")(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def test_layers_that_call_layers_become_part_of_the_graph():
+    plain = network_of_blocks()
+    model = kgp.growable(plain, BUDGET, start="weights", seed=0)
+    assert [group.size for group in model.groups] == [4, 8, 8, 6]
+    assert len(model.structure.gates) == 2
+    x = np.random.default_rng(0).normal(size=(4, 6, 6, 2)).astype("float32")
+    np.testing.assert_allclose(model(x), plain(x), atol=1e-6)
+    train(model)  # its norms are in training mode
+    norms = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, layers.BatchNormalization)
+    ]
+    assert len(norms) == 2
+    assert all(np.abs(norm.moving_mean).max() > 0 for norm in norms)
+
+
+def test_a_layer_that_does_other_things_in_training_stays_whole():
+    model = kgp.growable(network_of_blocks(noisy=True), BUDGET, seed=0)
+    report = model.coupling_report()
+    assert model.widths.keys() == {"hidden"}
+    assert "unknown type Block" in report.frozen["block_1"]
+    assert "unknown layer `block_1`" in report.frozen["stem"]
+
+
+def test_an_opaque_model_that_cannot_be_copied_says_so():
+    class Opaque(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(ops.convert_to_tensor(np.asarray(x)))
+
+        def compute_output_shape(self, shape):
+            return (shape[0], 3)
+
+    inputs = keras.Input((4,))
+    inner = Opaque(name="inner")
+    inner(np.ones((1, 4), "float32"))
+    with pytest.raises(ValueError, match="`inner` of type Opaque cannot"):
+        kgp.growable(keras.Model(inputs, inner(inputs)), BUDGET)
