@@ -1,9 +1,9 @@
-"""The functional graph of any kind of Keras model, and of layers in it."""
+"""The functional graph of any kind of Keras model."""
 
 import keras
 
 from keras_growprune import keras_internals
-from keras_growprune.structure import axes_of
+from keras_growprune.structure import call_on_symbols
 from keras_growprune.training import GrowPruneModel
 
 
@@ -40,7 +40,7 @@ def as_functional(model):
         lambda shape: keras.Input(batch_shape=(None, *shape[1:])), shapes
     )
     try:
-        outputs = _call_on_symbols(model, (inputs,), {})
+        outputs = call_on_symbols(model, (inputs,), {})
     except Exception as error:
         raise ValueError(
             f"The `call` of model `{model.name}` (a subclass of "
@@ -50,61 +50,3 @@ def as_functional(model):
             f"{type(error).__name__}: {error}"
         ) from error
     return keras.Model(inputs, outputs, name=model.name)
-
-
-def expand_call(call):
-    """The graph of layers that a layer with layers inside calls.
-
-    Args:
-        call: A call of any layer.
-
-    Returns:
-        A functional model with one input for each input tensor of the call;
-        None where the library knows the layer itself, where it has no layers
-        inside, or where its `call` does more than call layers.
-    """
-    layer = call.layer
-    if axes_of(layer) is not None or not keras_internals.parts(layer):
-        return None
-    inputs = [
-        keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in call.inputs
-    ]
-    remaining = iter(inputs)
-
-    def replace(value):
-        return next(remaining) if keras.utils.is_keras_tensor(value) else value
-
-    args, kwargs = keras.tree.map_structure(
-        replace, (call.arguments, call.keywords)
-    )
-    kwargs.pop("training", None)
-    try:
-        return keras.Model(inputs, _call_on_symbols(layer, args, kwargs))
-    except Exception:  # whatever it does: it stays one unknown layer
-        return None
-
-
-def _call_on_symbols(layer, args, kwargs):
-    """Calls `layer.call`, which must not depend on whether it is training."""
-    outputs = layer.call(*args, **kwargs)
-    if keras_internals.takes_training(layer):
-        operations = [
-            _operations(layer.call(*args, **{**kwargs, "training": training}))
-            for training in (True, False)
-        ]
-        if operations[0] != operations[1]:
-            raise ValueError("it calls other layers while it is training")
-    return outputs
-
-
-def _operations(outputs):
-    """Names of all classes of operations in a graph, sorted."""
-    seen, names = set(), []
-    stack = list(keras.tree.flatten(outputs))
-    while stack:
-        node = keras_internals.producing_node(stack.pop())
-        if id(node) not in seen:
-            seen.add(id(node))
-            names.append(type(node.operation).__name__)
-            stack.extend(node.input_tensors)
-    return sorted(names)

@@ -7,7 +7,6 @@ import keras
 from keras_growprune import keras_internals
 from keras_growprune.conversion.channel_slices import split_instead_of_slice
 from keras_growprune.conversion.functional import as_functional
-from keras_growprune.conversion.functional import expand_call
 from keras_growprune.conversion.growable_classes import can_become_growable
 from keras_growprune.conversion.growable_classes import growable_layer
 from keras_growprune.conversion.residual_sums import find_residual_sums
@@ -17,6 +16,7 @@ from keras_growprune.layers import GatedAdd
 from keras_growprune.structure import GraphCopy
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import clone_layer
+from keras_growprune.structure import expand_call
 from keras_growprune.structure import trace_channels
 from keras_growprune.training import GrowPruneModel
 

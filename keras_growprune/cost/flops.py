@@ -6,6 +6,7 @@ from keras_growprune import keras_internals
 from keras_growprune.cost.cost import ProductCost
 from keras_growprune.cost.multiplications import find_multiplications
 from keras_growprune.structure import GraphCopy
+from keras_growprune.structure import expand_call
 from keras_growprune.structure import trace_channels
 
 
@@ -58,8 +59,8 @@ def count_flops(model):
             f"Sequential one. Received: model `{model.name}` of type "
             f"{type(model).__name__}"
         )
-    if any(isinstance(layer, keras.Model) for layer in graph.layers):
-        copy = GraphCopy(graph)  # has no models inside it
+    if any(keras_internals.parts(layer) for layer in graph.layers):
+        copy = GraphCopy(graph, expand=expand_call)  # without models inside
         graph = keras.Model(copy.inputs, copy.outputs)
     calls = keras_internals.graph_calls(graph)
     return round(FlopsCost(trace_channels(calls, graph.outputs)).full)

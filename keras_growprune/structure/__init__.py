@@ -11,6 +11,8 @@ from keras_growprune.structure.channel_map import LayerGate
 from keras_growprune.structure.channel_map import WeightAxes
 from keras_growprune.structure.cloning import clone_layer
 from keras_growprune.structure.coupling_report import CouplingReport
+from keras_growprune.structure.expansion import call_on_symbols
+from keras_growprune.structure.expansion import expand_call
 from keras_growprune.structure.gate_points import GatePoint
 from keras_growprune.structure.gate_points import find_branch_points
 from keras_growprune.structure.gate_points import find_gate_points
@@ -32,8 +34,10 @@ __all__ = [
     "Structure",
     "WeightAxes",
     "axes_of",
+    "call_on_symbols",
     "channel_axis",
     "clone_layer",
+    "expand_call",
     "find_branch_points",
     "find_gate_points",
     "find_identity_branches",
