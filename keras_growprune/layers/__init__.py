@@ -2,25 +2,15 @@
 
 from keras_growprune.layers.gated_add import GatedAdd
 from keras_growprune.layers.gated_skip import GatedSkip
-from keras_growprune.layers.growable_conv1d import GrowableConv1D
-from keras_growprune.layers.growable_conv1d_transpose import (
-    GrowableConv1DTranspose,
-)
 from keras_growprune.layers.growable_conv2d import GrowableConv2D
-from keras_growprune.layers.growable_conv2d_transpose import (
-    GrowableConv2DTranspose,
-)
-from keras_growprune.layers.growable_conv3d import GrowableConv3D
-from keras_growprune.layers.growable_conv3d_transpose import (
-    GrowableConv3DTranspose,
-)
 from keras_growprune.layers.growable_dense import GrowableDense
-from keras_growprune.layers.growable_separable_conv1d import (
-    GrowableSeparableConv1D,
-)
-from keras_growprune.layers.growable_separable_conv2d import (
-    GrowableSeparableConv2D,
-)
+from keras_growprune.layers.growable_layers import GrowableConv1D
+from keras_growprune.layers.growable_layers import GrowableConv1DTranspose
+from keras_growprune.layers.growable_layers import GrowableConv2DTranspose
+from keras_growprune.layers.growable_layers import GrowableConv3D
+from keras_growprune.layers.growable_layers import GrowableConv3DTranspose
+from keras_growprune.layers.growable_layers import GrowableSeparableConv1D
+from keras_growprune.layers.growable_layers import GrowableSeparableConv2D
 from keras_growprune.layers.registration import growable_class_of
 from keras_growprune.layers.registration import register_axes
 from keras_growprune.layers.structure_gate import StructureGate

@@ -2,6 +2,8 @@
 
 import numbers
 
+import keras
+
 from keras_growprune.structure import axes_of
 
 
@@ -105,3 +107,58 @@ def is_count(value):
     """Whether a value is a positive integer."""
     is_integer = isinstance(value, numbers.Integral)
     return is_integer and not isinstance(value, bool) and value > 0
+
+
+def make_growable(plain_class, width):
+    """Makes the growable form of a layer class.
+
+    Args:
+        plain_class: A `keras.layers.Layer` subclass in the table of axes.
+        width: Name of the constructor's argument, and of the attribute, that
+            holds its number of output channels.
+
+    Returns:
+        A class, `Growable` and the name of the given one, which has the
+        argument `seed_<width>` as well. It can be saved and loaded.
+    """
+
+    def __init__(self, *args, **kwargs):
+        seed = kwargs.pop(f"seed_{width}", None)
+        given = args[0] if args else kwargs.get(width)
+        if given is not None:  # else the layer says so
+            check_width(width, given, seed)
+        plain_class.__init__(self, *args, **kwargs)
+        self._init_width(getattr(self, width), seed)
+
+    name = plain_class.__name__
+    growable = type(
+        f"Growable{name}",
+        (Growable, plain_class),
+        {
+            "__init__": __init__,
+            "__doc__": _DOCUMENTATION.format(name=name, width=width),
+            "__module__": plain_class.__module__,
+            "plain_class": plain_class,
+        },
+    )
+    register = keras.saving.register_keras_serializable("keras_growprune")
+    return register(growable)
+
+
+_DOCUMENTATION = """A `{name}` whose {width} come and go.
+
+    Inside a `GrowPruneModel`, training starts with few {width}, and {width}
+    come and go between epochs. In any other model the layer is a plain
+    `{name}`. See `GrowableConv2D` for an example.
+
+    Args:
+        {width}: Positive integer, the most that the layer may have. The
+            attribute `{width}` always tells the present number.
+        seed_{width}: Integer from 1 to `{width}`, how many training starts
+            with. Defaults to `None`: what the schedule's `seed_fraction`
+            allows.
+        *args, **kwargs: All other arguments of `{name}`.
+
+    Raises:
+        ValueError: If `{width}` or `seed_{width}` is out of its range.
+    """

@@ -1,9 +1,6 @@
 """Teaches the library layers of the user's own."""
 
-import keras
-
-from keras_growprune.layers.growable import Growable
-from keras_growprune.layers.growable import check_width
+from keras_growprune.layers.growable import make_growable
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import register_axes as enter_into_table
 from keras_growprune.structure.propagation import MIXING
@@ -85,7 +82,7 @@ def register_axes(
     _GROWABLE.pop(layer_class, None)
     if width_attribute and _mixes(layer_class):
         # Now, so that a saved model is loaded where this has been called.
-        _GROWABLE[layer_class] = _make_growable(layer_class, width_attribute)
+        _GROWABLE[layer_class] = make_growable(layer_class, width_attribute)
 
 
 def growable_class_of(layer_class):
@@ -97,24 +94,3 @@ def _mixes(layer_class):
     # The table looks types up, from an instance: this one is never built.
     instance = object.__new__(layer_class)
     return axes_of(instance).channels in MIXING
-
-
-def _make_growable(plain_class, width):
-    def __init__(self, *args, **kwargs):
-        seed = kwargs.pop(f"seed_{width}", None)
-        plain_class.__init__(self, *args, **kwargs)
-        check_width(width, getattr(self, width), seed)
-        self._init_width(getattr(self, width), seed)
-
-    growable = type(
-        f"Growable{plain_class.__name__}",
-        (Growable, plain_class),
-        {
-            "__init__": __init__,
-            "__doc__": f"A `{plain_class.__name__}` that can grow.",
-            "__module__": plain_class.__module__,
-            "plain_class": plain_class,
-        },
-    )
-    register = keras.saving.register_keras_serializable("keras_growprune")
-    return register(growable)
