@@ -50,8 +50,9 @@ def growable(
             what it pruned.
         schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own. With
             `start="weights"` its seed and its peak are the full network.
-        freeze: List of layers of `model`, or of their names, that keep their
-            width; of a residual sum: that is not gated.
+        freeze: List of layers of `model`, or of names of layers and
+            operations. Layers (and all layers inside them) keep their width,
+            residual sums are not gated.
         rule, width_multiple, seed: As in `GrowPruneModel`.
 
     Returns:
@@ -78,11 +79,15 @@ def growable(
             f"Received: start={start!r}"
         )
     graph = as_functional(model)
-    frozen = _frozen_layers(model, freeze)
+    frozen = _frozen(model, graph, freeze)
     if any(keras_internals.parts(layer) for layer in graph.layers):
         flat = GraphCopy(graph, expand=expand_call)
-        new = {id(old): layer for old, layer in flat.pairs}
-        frozen = {id(new[key]) for key in frozen if key in new}
+        frozen |= {
+            id(new)
+            for pair in flat.pairs
+            for old, new in zip(*map(_with_parts, pair))
+            if id(old) in frozen
+        }
         graph = keras.Model(flat.inputs, flat.outputs, name=model.name)
     copy = _with_growable_layers(graph, frozen)
     if start == "weights":
@@ -117,15 +122,29 @@ def _from_everything(schedule):
     return GrowthSchedule(**config)
 
 
-def _frozen_layers(model, freeze):
-    """Ids of the layers that the user wants to keep as they are."""
+def _with_parts(layer):
+    """A layer and all layers inside it."""
+    inside = keras_internals.parts(layer) and keras_internals.all_layers(layer)
+    return [layer, *inside]
+
+
+def _frozen(model, graph, freeze):
+    """What the user wants to keep: ids of layers, names of operations."""
     layers = keras_internals.all_layers(model)
+    operations = {
+        operation.name
+        for operation in graph.operations
+        if not isinstance(operation, keras.layers.Layer)
+    }
     by_name = {}
     for layer in layers:
         by_name.setdefault(layer.name, []).append(layer)
     ids = {id(layer) for layer in layers}
     frozen = set()
     for item in [freeze] if isinstance(freeze, str) else freeze:
+        if isinstance(item, str) and item in operations:
+            frozen.add(item)
+            continue
         chosen = by_name.get(item) if isinstance(item, str) else [item]
         if not chosen or any(id(layer) not in ids for layer in chosen):
             raise ValueError(
@@ -134,10 +153,7 @@ def _frozen_layers(model, freeze):
                 f"not have. It has: {', '.join(sorted(by_name))}"
             )
         for layer in chosen:
-            frozen.add(id(layer))
-            if isinstance(layer, keras.Model):
-                inside = keras_internals.all_layers(layer)
-                frozen |= {id(each) for each in inside}
+            frozen |= {id(each) for each in _with_parts(layer)}
     return frozen
 
 
@@ -152,16 +168,10 @@ def _with_growable_layers(graph, frozen):
         calls, graph.outputs, may_grow, slices_become_splits=True
     )
     growing = {id(layer) for group in traced.groups for layer in group.writers}
-    sums = {
-        id(call.outputs[0]): call
-        for call in calls
-        if id(call.operation) not in frozen
-    }
-    sums = {
-        key: value
-        for key, value in find_residual_sums(calls).items()
-        if key in sums
-    }
+    sums = find_residual_sums(calls)
+    for call in calls:
+        if frozen & {id(call.operation), call.operation.name}:
+            sums.pop(id(call.outputs[0]), None)
     if not growing and not sums:
         reasons = dict(traced.frozen)
         for call in calls:

@@ -147,6 +147,28 @@ def test_a_frozen_sum_is_not_gated():
     assert type(model.get_layer("sum_2")) is layers.Add
 
 
+def test_what_is_frozen_may_be_an_operation_or_inside_a_layer():
+    inputs = keras.Input((5, 4))
+    x = layers.TimeDistributed(layers.Dense(6, name="inner"), name="time")(
+        inputs
+    )
+    x = ops.add(x, layers.Dense(6, name="branch")(x))
+    x = keras.Sequential([keras.Input((5, 6)), layers.Dense(7, name="last")])(x)
+    plain = keras.Model(inputs, layers.Dense(2)(x))
+    name = next(
+        operation.name
+        for operation in plain.operations
+        if type(operation).__name__ == "Add"
+    )
+    model = kgp.growable(plain, BUDGET, freeze=[name])
+    assert model.widths.keys() == {"inner", "last"}
+    assert model.structure.gates.size == 0
+    budget = kgp.Budget(params=0.9)
+    model = kgp.growable(plain, budget, freeze=["time"])
+    assert model.widths.keys() == {"last"}
+    assert model.structure.gates.size == 1
+
+
 def test_a_frozen_model_inside_keeps_all_its_widths():
     base = keras.Sequential(
         [keras.Input((4,)), layers.Dense(5, name="first")], name="base"
