@@ -175,21 +175,6 @@ def frozen_base():
     return keras.Model(inputs, _head(x))
 
 
-COMPLETE = (
-    joins,
-    squeeze_and_excitation,
-    dense_blocks,
-    separable,
-    norms,
-    sequences,
-    volumes,
-    reshaping,
-    slices,
-    nested,
-    frozen_base,
-)
-
-
 def attention():
     """A small transformer; layer norms look at all channels."""
     inputs = keras.Input((5, 3))
@@ -217,4 +202,30 @@ def softmax_over_channels():
     return keras.Model(inputs, _head(x))
 
 
+def recurrent():
+    """Recurrent layers, which read units and keep their own."""
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(5, 4)(inputs)
+    x = layers.Conv1D(6, 3, padding="same")(x)
+    x = layers.LSTM(5, return_sequences=True)(x)
+    x = layers.Dense(4, activation="relu")(x)
+    x = layers.Bidirectional(layers.GRU(3, return_sequences=True))(x)
+    x, state = layers.SimpleRNN(3, return_state=True)(layers.Dense(4)(x))
+    return keras.Model(inputs, layers.Dense(2)(x + state))
+
+
 ACROSS_CHANNELS = (attention, group_norm, softmax_over_channels)
+COMPLETE = (
+    joins,
+    squeeze_and_excitation,
+    dense_blocks,
+    separable,
+    norms,
+    sequences,
+    volumes,
+    reshaping,
+    slices,
+    nested,
+    frozen_base,
+    recurrent,
+)

@@ -40,7 +40,7 @@ class LayerWork:
 def kind_of(multiplication):
     """The `LayerWork.kind` of a `Multiplication`."""
     weight = multiplication.weight
-    if axes_of(weight.layer).channels == "attention":
+    if axes_of(weight.layer).channels in ("attention", "recurrent"):
         return "dense"
     if sum(units is not None for units in weight.units) == 1:
         return "depthwise"

@@ -112,6 +112,8 @@ class CouplingReport:
                 frozen[layer.name] = (
                     "its heads stay; it is as wide as its queries"
                 )
+            elif known.channels == "recurrent":
+                frozen[layer.name] = "its units stay: it cannot grow yet"
             elif known.channels in MIXING and id(layer) not in can_change:
                 frozen[layer.name] = wanted.frozen.get(
                     layer.name,

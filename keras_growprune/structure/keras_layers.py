@@ -99,6 +99,32 @@ def _register_mixing_layers():
     )
 
 
+def _register_recurrent_layers():
+    one_way = ("cell.kernel", "cell.recurrent_kernel")
+    both_ways = [
+        f"{way}_layer.{name}"
+        for way in ("forward", "backward")
+        for name in one_way
+    ]
+    for names, classes in (
+        (one_way, (layers.LSTM, layers.GRU, layers.SimpleRNN)),
+        (both_ways, (layers.Bidirectional,)),
+    ):
+        axes = {
+            name: (None if "recurrent" in name else "in", None)
+            for name in names
+        }
+        for layer_class in classes:
+            register_axes(
+                layer_class,
+                channels="recurrent",
+                multiplies=tuple(names),
+                positions="input",
+                **axes,
+            )
+    register_axes(layers.Embedding, channels="source")
+
+
 def _register_norms():
     statistics = """
         gamma beta moving_mean moving_variance moving_stddev renorm_mean
@@ -211,6 +237,7 @@ def _register_operations():
 
 
 _register_mixing_layers()
+_register_recurrent_layers()
 _register_norms()
 _register_following_layers()
 _register_layers_of_applications()

@@ -14,6 +14,8 @@ KINDS = {
     "separable": mixing.separable,
     "depthwise": mixing.depthwise,
     "attention": mixing.attention,
+    "recurrent": mixing.recurrent,
+    "source": mixing.source,
     "follow": following.follow,
     "norm": following.norm,
     "group_norm": following.group_norm,
@@ -37,5 +39,5 @@ KINDS = {
     "skip": joining.gate,
 }
 # Kinds that make new channels out of all old ones.
-MIXING = ("mix", "separable", "attention")
+MIXING = ("mix", "separable", "attention", "recurrent", "source")
 NORMS = ("norm", "group_norm")

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_growprune import keras_internals
 from keras_growprune.structure import axes_of
+from keras_growprune.structure.propagation import MIXING
 
 # Optimizer state that is a copy of the weights, not a function of gradients:
 # a newcomer's starts at the newcomer's own value.
@@ -147,8 +148,8 @@ class HostStore:
         values = np.compress(new, values, axis=axis)
         self.put(index, np.ix_(*chosen), values)
         drawn[entries[axis]] = True
-        known = axes_of(weight.layer)
-        if known.channels == "attention" and "out" not in weight.labels:
+        is_mixing = axes_of(weight.layer).channels in MIXING
+        if is_mixing and "out" not in weight.labels:
             # It only reads units, also those that come later: from zero.
             drawn[:] = True
 

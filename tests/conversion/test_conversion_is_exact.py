@@ -22,7 +22,7 @@ BUDGET = kgp.Budget(params=0.6)
 def outputs_of(model, seed=0):
     random = np.random.default_rng(seed)
     inputs = keras.tree.map_structure(
-        lambda x: random.normal(size=(3, *x.shape[1:])).astype("float32"),
+        lambda x: random.normal(size=(3, *x.shape[1:])).astype(x.dtype),
         model.input,
     )
     outputs = model(inputs, training=False)

@@ -85,7 +85,6 @@ def test_unknown_layers_and_operations_are_not_in_the_table():
 
     assert axes_of(Odd()) is None
     assert axes_of(Strange()) is None
-    assert axes_of(keras.layers.LSTM(2)) is None
 
 
 def test_only_growable_layers_are_growable():
