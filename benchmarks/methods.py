@@ -162,7 +162,7 @@ def grown_long(task, seed):
 
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
-    schedule = SaliencyRule().default_schedule("latency")
+    schedule = SaliencyRule().default_schedule("latency", BUDGET)
     return _grow(task, seed, schedule=schedule)
 
 

@@ -44,10 +44,10 @@ class PaperRule(Rule):
             "final_temperature": self.final_temperature,
         }
 
-    def default_schedule(self, measure):
+    def default_schedule(self, measure, budget):
         del measure
         # Sampling goes on for most of the run; only then is it fixed.
-        return GrowthSchedule(settle_at=0.8)
+        return GrowthSchedule.around(budget, settle_at=0.8)
 
     def penalty(self, cost, budget):
         """Lambda of units: `lambda_base * (cost - budget)`.

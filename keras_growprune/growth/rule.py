@@ -20,15 +20,16 @@ class Rule(abc.ABC):
     name: str
     trains_logits = False
 
-    def default_schedule(self, measure):
+    def default_schedule(self, measure, budget):
         """The schedule that is used when the user gives none.
 
         Args:
             measure: What the budget bounds: `"flops"`, `"params"` or
                 `"latency"`.
+            budget: The budget, as a fraction of the full network's cost.
         """
         del measure
-        return GrowthSchedule()
+        return GrowthSchedule.around(budget)
 
     def get_config(self):
         """Returns the constructor's arguments as a dict."""

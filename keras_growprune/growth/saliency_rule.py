@@ -32,15 +32,12 @@ class SaliencyRule(Rule):
     def get_config(self):
         return {"gate_grace": self.gate_grace}
 
-    def default_schedule(self, measure):
+    def default_schedule(self, measure, budget):
         if measure != "latency":
-            return GrowthSchedule()
+            return GrowthSchedule.around(budget)
         # A layer takes time however narrow it is: few wide ones to begin with.
-        return GrowthSchedule(
-            seed_fraction=0.35,
-            peak=0.7,
-            settle_at=0.4,
-            seed_shape="shallow",
+        return GrowthSchedule.around(
+            budget, seed=0.7, peak=1.4, settle_at=0.4, seed_shape="shallow"
         )
 
     def decide(self, state, space, target):

@@ -99,6 +99,33 @@ class GrowthSchedule:
         self.restructure_every = int(restructure_every)
         self.seed_shape = seed_shape
 
+    @classmethod
+    def around(cls, budget, seed=0.5, peak=1.6, **arguments):
+        """A schedule whose seed and peak follow the budget.
+
+        So that a small network is cheap to train as well: a peak of 0.8
+        would be five times a budget of 0.16. Budgets above a half have the
+        seed and the peak of a half.
+
+        Args:
+            budget: The budget as a fraction of the full network's cost.
+            seed: Float. Cost of the seed network, relative to the budget.
+            peak: Float. Largest cost of the run, relative to the budget.
+            **arguments: Of `GrowthSchedule`.
+
+        Returns:
+            A `GrowthSchedule`.
+
+        Example:
+
+        ```python
+        schedule = kgp.GrowthSchedule.around(0.2)
+        schedule.seed_fraction, schedule.peak  # 0.1, 0.32
+        ```
+        """
+        budget = min(budget, 0.5)
+        return cls(seed_fraction=seed * budget, peak=peak * budget, **arguments)
+
     def settle_epoch(self, epochs):
         """First epoch (from 0) that trains the final structure.
 

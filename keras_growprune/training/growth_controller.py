@@ -56,7 +56,6 @@ class GrowthController:
         self.model = model
         self.budget = budget
         self.rule = rule
-        self.schedule = schedule or rule.default_schedule(budget.measure)
         calls = keras_internals.graph_calls(model)
         self.map = trace_channels(calls, model.outputs)
         validation.check_not_grown_elsewhere(model, self.map)
@@ -76,6 +75,9 @@ class GrowthController:
             least=self.map.least_widths(),
         )
         validation.check_reachable(self.space, budget, self.limit, self.cost)
+        self.schedule = schedule or rule.default_schedule(
+            budget.measure, self.limit / self.cost.full
+        )
         points = find_gate_points(self.map)
         branch_points = find_branch_points(self.map)
         self.state = GrowthState(

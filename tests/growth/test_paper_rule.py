@@ -208,7 +208,7 @@ def test_config_round_trip_keeps_every_argument():
 
 
 def test_sampling_goes_on_for_most_of_the_run():
-    assert PaperRule().default_schedule("flops").settle_at == 0.8
+    assert PaperRule().default_schedule("flops", 0.5).settle_at == 0.8
     assert PaperRule.trains_logits is True
     with pytest.raises(TypeError):
         PaperRule(speed=1)

@@ -161,7 +161,27 @@ def test_config_round_trip_keeps_the_grace():
     rule = SaliencyRule(gate_grace=7)
     assert rule.get_config() == {"gate_grace": 7}
     assert SaliencyRule(**rule.get_config()).gate_grace == 7
-    assert rule.default_schedule("flops").settle_at == 0.45
+
+
+@pytest.mark.parametrize(
+    "measure, budget, seed, peak, settle",
+    [
+        ("flops", 0.5, 0.25, 0.8, 0.45),
+        ("params", 0.2, 0.1, 0.32, 0.45),
+        ("flops", 0.9, 0.25, 0.8, 0.45),
+        ("latency", 0.5, 0.35, 0.7, 0.4),
+        ("latency", 0.1, 0.07, 0.14, 0.4),
+    ],
+)
+def test_the_default_schedule_follows_the_budget(
+    measure, budget, seed, peak, settle
+):
+    schedule = SaliencyRule().default_schedule(measure, budget)
+    assert schedule.seed_fraction == pytest.approx(seed)
+    assert schedule.peak == pytest.approx(peak)
+    assert schedule.settle_at == settle
+    shape = "shallow" if measure == "latency" else "narrow"
+    assert schedule.seed_shape == shape
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
