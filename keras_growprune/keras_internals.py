@@ -12,10 +12,12 @@ import functools
 import gc
 import importlib
 import sys
+import types
 import weakref
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common import global_state
 
 _FLOOR = (3, 8)
 
@@ -177,10 +179,16 @@ def outside_calls(model):
             if id(node) not in inside and not node.is_input:
                 found.append((operation.name, operation.name))
         for node in operation._outbound_nodes:
-            is_ours = id(node) in inside
+            is_ours = id(node) in inside or _is_dead_cast(node)
             if not is_ours and not isinstance(node.operation, keras.Model):
                 found.append((operation.name, node.operation.name))
     return found
+
+
+def _is_dead_cast(node):
+    """Whether a node is what Keras leaves behind when it casts inputs."""
+    is_cast = operation_name(node.operation) == "Cast"
+    return is_cast and not node.operation._outbound_nodes
 
 
 class LazyFunctional(keras.Model):
@@ -311,12 +319,12 @@ def input_shapes(model):
     """Shapes that a subclassed model was built for, or None.
 
     Returns:
-        A shape, or a structure of shapes, as its `call` takes inputs.
+        Maps the arguments of its `call` to shapes, or structures of them.
     """
     shapes = getattr(model, "_build_shapes_dict", None)
     if not model.built or not shapes:
         return None
-    return shapes if len(shapes) > 1 else next(iter(shapes.values()))
+    return shapes
 
 
 def producer_name(tensor):
@@ -330,9 +338,63 @@ def producing_node(tensor):
     return history.operation._inbound_nodes[history.node_index]
 
 
+def has_mask(tensor):
+    """Whether a symbolic tensor carries a mask along."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
+def own_variables(layer):
+    """Variables of a layer that do not belong to a layer inside it."""
+    inside = {id(v) for part in parts(layer) for v in part.variables}
+    return [v for v in layer.variables if id(v) not in inside]
+
+
+def own_functions(layer, config):
+    """Entries of a layer's config that are functions of the user's own."""
+    return {
+        name: value
+        for name, value in vars(layer).items()
+        if name in config
+        and isinstance(value, types.FunctionType)
+        and not value.__module__.startswith("keras.")
+    }
+
+
+@contextlib.contextmanager
+def trusting(layer):
+    """Inside, a layer's config may hold what the layer itself holds.
+
+    Functions and classes that were never registered, lambdas too.
+    """
+    objects = {}
+    for value in vars(layer).values():
+        if isinstance(value, types.FunctionType):
+            objects[value.__name__] = value
+        elif hasattr(value, "get_config"):
+            objects[type(value).__name__] = type(value)
+    ours = {
+        name: value
+        for name, value in objects.items()
+        if not value.__module__.startswith("keras.")
+    }
+    name = "safe_mode_saving"
+    before = global_state.get_global_attribute(name)
+    global_state.set_global_attribute(name, False)
+    try:
+        with keras.saving.custom_object_scope(ours):
+            yield
+    finally:
+        global_state.set_global_attribute(name, before)
+
+
 def parts(layer):
     """The layers that a layer has as its attributes."""
     return list(getattr(layer, "_layers", ()))
+
+
+def comes_from_layer(tensor):
+    """Whether a symbolic tensor comes from a layer, or from a model."""
+    return isinstance(tensor._keras_history.operation, keras.layers.Layer)
 
 
 def all_layers(model):

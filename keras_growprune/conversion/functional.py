@@ -36,9 +36,14 @@ def as_functional(model):
             f"Model `{model.name}` is not built, so its shapes are not known. "
             "Call it once on a batch, or add a `keras.Input` in front."
         )
-    inputs = keras.tree.map_shape_structure(
-        lambda shape: keras.Input(batch_shape=(None, *shape[1:])), shapes
-    )
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The `call` of model `{model.name}` takes several arguments. "
+            "Expected: one, which may be a list or a dict of tensors. "
+            f"Received: {', '.join(shapes)}"
+        )
+    (shapes,) = shapes.values()
+    inputs = _inputs(shapes)
     try:
         outputs = call_on_symbols(model, (inputs,), {})
     except Exception as error:
@@ -50,3 +55,14 @@ def as_functional(model):
             f"{type(error).__name__}: {error}"
         ) from error
     return keras.Model(inputs, outputs, name=model.name)
+
+
+def _inputs(shapes, name=None):
+    """Inputs for a structure of shapes, called by the keys of its dicts."""
+    if isinstance(shapes, dict):
+        return {key: _inputs(shape, key) for key, shape in shapes.items()}
+    if isinstance(shapes, (list, tuple)) and any(
+        isinstance(each, (list, tuple, dict)) for each in shapes
+    ):
+        return [_inputs(shape) for shape in shapes]
+    return keras.Input(batch_shape=(None, *shapes[1:]), name=name)

@@ -83,6 +83,9 @@ def growable(
     if any(keras_internals.parts(layer) for layer in graph.layers):
         flat = GraphCopy(graph, expand=expand_call)
         frozen |= {
+            key for key, inside in flat.origins.items() if frozen & {*inside}
+        }
+        frozen |= {
             id(new)
             for pair in flat.pairs
             for old, new in zip(*map(_with_parts, pair))
@@ -170,7 +173,8 @@ def _with_growable_layers(graph, frozen):
     growing = {id(layer) for group in traced.groups for layer in group.writers}
     sums = find_residual_sums(calls)
     for call in calls:
-        if frozen & {id(call.operation), call.operation.name}:
+        ids = {id(call.operation), id(call.outputs[0])}
+        if frozen & {*ids, call.operation.name}:
             sums.pop(id(call.outputs[0]), None)
     if not growing and not sums:
         reasons = dict(traced.frozen)

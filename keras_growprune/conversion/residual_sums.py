@@ -26,6 +26,8 @@ def find_residual_sums(calls):
         first, second = call.inputs
         if tuple(first.shape) != tuple(second.shape) or first is second:
             continue
+        if any(map(keras_internals.has_mask, call.inputs)):
+            continue  # without its branch the sum would have another mask
         if _is_computed_from(second, first, producer, position):
             found[id(call.outputs[0])] = first, second, scale
         elif scale == 1 and _is_computed_from(

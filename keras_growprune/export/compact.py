@@ -6,6 +6,7 @@ import numpy as np
 from keras_growprune import keras_internals
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import clone_layer
+from keras_growprune.structure import copy_weights
 from keras_growprune.structure import is_growable
 from keras_growprune.structure.propagation import NORMS
 
@@ -144,7 +145,7 @@ def _copy_weights(old, new, folds):
         and not _stays_outside(point)
     ]
     if not folds:
-        new.set_weights(old.get_weights())
+        copy_weights(old, new)
         return
     for variable in new.weights:
         source = getattr(old, variable.name, None)

@@ -4,6 +4,7 @@ import numbers
 
 import keras
 
+from keras_growprune import keras_internals
 from keras_growprune.structure import axes_of
 
 
@@ -55,10 +56,15 @@ class Growable:
             **changes: Entries of its config that differ. Its width defaults
                 to the present one.
         """
-        config = self.get_config()
-        del config[f"seed_{self._width_name}"]
-        config[self._width_name] = getattr(self, self._width_name)
-        return self.plain_class.from_config({**config, **changes})
+        changes = {
+            self._width_name: getattr(self, self._width_name),
+            **changes,
+        }
+        with keras_internals.trusting(self):
+            config = {**self.get_config(), **changes}
+            config.update(keras_internals.own_functions(self, config))
+            del config[f"seed_{self._width_name}"]
+            return self.plain_class.from_config(config)
 
     def get_config(self):
         """Returns the config of the layer at its full width."""

@@ -10,6 +10,8 @@ from keras_growprune.structure.channel_map import Group
 from keras_growprune.structure.channel_map import LayerGate
 from keras_growprune.structure.channel_map import WeightAxes
 from keras_growprune.structure.cloning import clone_layer
+from keras_growprune.structure.cloning import copy_weights
+from keras_growprune.structure.cloning import make_layer
 from keras_growprune.structure.coupling_report import CouplingReport
 from keras_growprune.structure.expansion import call_on_symbols
 from keras_growprune.structure.expansion import expand_call
@@ -37,8 +39,10 @@ __all__ = [
     "call_on_symbols",
     "channel_axis",
     "clone_layer",
+    "copy_weights",
     "expand_call",
     "find_branch_points",
+    "make_layer",
     "find_gate_points",
     "find_identity_branches",
     "is_growable",

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_growprune import keras_internals
+
 
 def clone_layer(layer, **changes):
     """Returns a new layer of the same class, with fresh weights.
@@ -13,8 +15,52 @@ def clone_layer(layer, **changes):
     if isinstance(layer, keras.layers.Lambda):  # code is not loaded again
         arguments = {"arguments": layer.arguments, "name": layer.name}
         return type(layer)(layer.function, **{**arguments, **changes})
-    config = {**layer.get_config(), **changes}
-    return type(layer).from_config(_without_shapes(config))
+    if isinstance(layer, keras.layers.TimeDistributed):
+        inner = clone_layer(layer.layer)
+        return keras.layers.TimeDistributed(inner, name=layer.name, **changes)
+    return make_layer(type(layer), layer, **changes)
+
+
+def make_layer(layer_class, layer, **changes):
+    """Returns a new layer of a class that takes the config of another.
+
+    Args:
+        layer_class: The class.
+        layer: The layer whose config it takes.
+        **changes: Entries of the config that are to differ.
+    """
+    with keras_internals.trusting(layer):
+        config = _without_shapes({**layer.get_config(), **changes})
+        config.update(keras_internals.own_functions(layer, config))
+        new = layer_class.from_config(config)
+    if hasattr(layer, "get_vocabulary"):  # neither weight nor config
+        words = layer.get_vocabulary(include_special_tokens=False)
+        if words:
+            new.set_vocabulary(words)
+    return new
+
+
+def copy_weights(old, new):
+    """Gives a copy of a layer the weights of the layer.
+
+    Raises:
+        ValueError: If it has weights of other shapes.
+    """
+    shapes = [
+        [tuple(weight.shape) for weight in layer.weights]
+        for layer in (old, new)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"Layer `{old.name}` of type {type(old).__name__} cannot be copied "
+            "with its weights: called on symbolic tensors, a copy made by "
+            "`from_config` must have weights of the same shapes. Expected: "
+            f"{shapes[0]}. Received: {shapes[1]}. Create them in `build`, or "
+            "write what it does as layers of a functional model."
+        )
+    new.set_weights(old.get_weights())
+    if hasattr(new, "finalize_state"):  # what follows from the weights
+        new.finalize_state()
 
 
 def _without_shapes(config):

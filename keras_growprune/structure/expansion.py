@@ -1,6 +1,7 @@
 """Layers with layers inside, as the graphs that they call."""
 
 import keras
+import numpy as np
 
 from keras_growprune import keras_internals
 from keras_growprune.structure.axes import axes_of
@@ -19,6 +20,12 @@ def expand_call(call):
     """
     layer = call.layer
     if axes_of(layer) is not None or not keras_internals.parts(layer):
+        return None
+    if isinstance(layer, keras.layers.Wrapper) or getattr(
+        layer, "activity_regularizer", None
+    ):
+        return None
+    if keras_internals.own_variables(layer):  # its call may change them
         return None
     inputs = [
         keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in call.inputs
@@ -49,10 +56,12 @@ def call_on_symbols(layer, args, kwargs):
         What it returns.
 
     Raises:
-        ValueError: If it calls other layers while it is training.
+        ValueError: If it calls other layers while it is training, or reads
+            weights other than by calling layers.
         Exception: Whatever else `call` raises.
     """
     outputs = layer.call(*args, **kwargs)
+    _check_reads_no_tensors(outputs)
     if keras_internals.takes_training(layer):
         operations = [
             _operations(layer.call(*args, **{**kwargs, "training": training}))
@@ -63,14 +72,38 @@ def call_on_symbols(layer, args, kwargs):
     return outputs
 
 
-def _operations(outputs):
-    """Names of all classes of operations in a graph, sorted."""
-    seen, names = set(), []
-    stack = list(keras.tree.flatten(outputs))
+def _check_reads_no_tensors(outputs):
+    """Tensors made on the way, weights too, would be constants of the graph.
+
+    That is what does not depend on the inputs: an embedding of positions, say,
+    or a weight that is read without calling its layer.
+    """
+    for node in _nodes(outputs):
+        arguments = (node.arguments.args, node.arguments.kwargs)
+        for value in keras.tree.flatten(arguments):
+            is_tensor = hasattr(value, "shape") and hasattr(value, "dtype")
+            if (
+                is_tensor
+                and not keras.utils.is_keras_tensor(value)
+                and not isinstance(value, (np.ndarray, np.generic))
+            ):
+                raise ValueError(
+                    "it reads weights, or tensors of its own, other than by "
+                    "calling layers on its inputs"
+                )
+
+
+def _nodes(outputs):
+    """Nodes of the graph behind symbolic tensors."""
+    seen, stack = {}, list(keras.tree.flatten(outputs))
     while stack:
         node = keras_internals.producing_node(stack.pop())
         if id(node) not in seen:
-            seen.add(id(node))
-            names.append(type(node.operation).__name__)
+            seen[id(node)] = node
             stack.extend(node.input_tensors)
-    return sorted(names)
+    return seen.values()
+
+
+def _operations(outputs):
+    """Names of all classes of operations in a graph, sorted."""
+    return sorted(type(node.operation).__name__ for node in _nodes(outputs))

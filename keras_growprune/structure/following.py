@@ -5,7 +5,7 @@ import numpy as np
 
 def follow(tracer, call):
     """Output channels are the input channels."""
-    source = tracer.channels(call.inputs[0])
+    source = along_layer_axis(tracer, call)
     if source is not None:
         tracer.record_weights(call.layer, source[1], source[1])
         tracer.record_width(call, source[1])
@@ -80,6 +80,19 @@ def pad(tracer, call):
     axis = source[0]
     if call.inputs[0].shape[axis] != call.outputs[0].shape[axis]:
         tracer.freeze(call.inputs, f"`{call.layer.name}` adds channels to it")
+        return None
+    return source
+
+
+def along_layer_axis(tracer, call):
+    """Channels of the input, if they are where the layer has channels."""
+    source = tracer.channels(call.inputs[0])
+    if source is None or not hasattr(call.layer, "data_format"):
+        return source
+    if source[0] != tracer.input_channel_axis(call):
+        tracer.freeze(
+            call.inputs, f"`{call.layer.name}` has channels along another axis"
+        )
         return None
     return source
 

@@ -165,7 +165,8 @@ def _passes_scale_on(layer):
 def is_linear(layer):
     """Whether a layer has no activation."""
     activation = getattr(layer, "activation", None)
-    return activation is None or activation.__name__ == "linear"
+    name = getattr(activation, "__name__", None)
+    return activation is None or name == "linear"
 
 
 def _consumers(channel_map):

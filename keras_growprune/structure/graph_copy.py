@@ -4,6 +4,7 @@ import keras
 
 from keras_growprune import keras_internals
 from keras_growprune.structure.cloning import clone_layer
+from keras_growprune.structure.cloning import copy_weights
 
 
 class GraphCopy:
@@ -25,6 +26,8 @@ class GraphCopy:
     Attributes:
         inputs, outputs: The tensors, in the structure of the given model's.
         pairs: List of `(old layer, new layer)`.
+        origins: Maps the `id` of each new tensor to the ids of the models and
+            layers whose inside it comes from.
     """
 
     def __init__(self, graph, new_layer=None, new_call=None, expand=None):
@@ -33,12 +36,23 @@ class GraphCopy:
         self._expand = expand or (lambda call: None)
         self._layers = {}
         self._names = set()
-        self.pairs = []
+        self.pairs, self.origins = [], {}
+        self._inside = ()
         inputs, outputs = keras_internals.graph_structure(graph)
         self.inputs = keras.tree.map_structure(self._new_input, inputs)
-        self.outputs = self._run(graph, self.inputs)
+        self.outputs = keras.tree.map_structure(
+            self._with_name, outputs, self._run(graph, self.inputs)
+        )
         for old, new in self.pairs:
-            _copy_weights(old, new)
+            copy_weights(old, new)
+
+    def _with_name(self, old, new):
+        """An output keeps its name, by which users know losses."""
+        name = keras_internals.producer_name(old)
+        is_op = not keras_internals.comes_from_layer(old)
+        if is_op or name == keras_internals.producer_name(new):
+            return new
+        return keras.layers.Identity(name=name)(new)
 
     def _new_input(self, tensor):
         name = keras_internals.producer_name(tensor)
@@ -58,9 +72,13 @@ class GraphCopy:
         for call in keras_internals.graph_calls(graph):
             if call.node.is_input:
                 continue
+            inside = self._inside
+            self._inside = (*inside, id(call.operation))
             outputs = self._call(call, tensors, training, prefix)
+            self._inside = inside
             for old, new in zip(call.outputs, keras.tree.flatten(outputs)):
                 tensors[id(old)] = new
+                self.origins.setdefault(id(new), inside)
         return keras.tree.map_structure(lambda x: tensors[id(x)], old_outputs)
 
     def _call(self, call, tensors, training, prefix):
@@ -96,19 +114,3 @@ class GraphCopy:
             self._layers[id(operation)] = layer
             self.pairs.append((operation, layer))
         return self._layers[id(operation)](*args, **kwargs)
-
-
-def _copy_weights(old, new):
-    shapes = [
-        [tuple(weight.shape) for weight in layer.weights]
-        for layer in (old, new)
-    ]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"Layer `{old.name}` of type {type(old).__name__} cannot be copied "
-            "with its weights: called on symbolic tensors, a copy made by "
-            "`from_config` must have weights of the same shapes. Expected: "
-            f"{shapes[0]}. Received: {shapes[1]}. Create them in `build`, or "
-            "write what it does as layers of a functional model."
-        )
-    new.set_weights(old.get_weights())

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from keras_growprune.structure.following import along_layer_axis
+
 
 def pool(tracer, call):
     """Global pooling: only batch and channels stay."""
-    source = tracer.channels(call.inputs[0])
+    source = along_layer_axis(tracer, call)
     if source is None:
         return None
     keeps_axes = len(call.outputs[0].shape) == len(call.inputs[0].shape)
@@ -168,8 +170,9 @@ def squeeze(tracer, call):
     axis, units = source
     shape = call.inputs[0].shape
     gone = call.layer.axis
-    if gone is None:
-        gone = [i for i, size in enumerate(shape) if size == 1]
+    if gone is None:  # a single channel would go as well
+        tracer.freeze(call.inputs, f"`{call.layer.name}` does not name axes")
+        return None
     gone = np.atleast_1d(gone) % len(shape)
     if axis in gone:
         tracer.freeze(call.inputs, f"`{call.layer.name}` needs one channel")

@@ -339,6 +339,12 @@ class _Tracer:
                 if units is not None:
                     counts = np.bincount(label[units], minlength=self._count)
                     result = result * odd + counts.astype(np.uint64)
+        for each in self._attributes.values():
+            # No part of a split may lose all of its channels.
+            if isinstance(each, SplitPoints):
+                for part in np.split(each.units, each.points):
+                    counts = np.bincount(label[part], minlength=self._count)
+                    result = result * odd + counts.astype(np.uint64)
         return result.tolist()
 
     def _frozen_layers(self, label):

@@ -83,5 +83,7 @@ def _apply(model, growth, pairs):
         pairs = [(g, v) for g, v in pairs if id(v) not in logits]
         if own:
             model.gate_optimizer.apply_gradients(own)
+    if not pairs:
+        return  # all that is there was set not to be trained
     with keras_internals.no_reduction_on_one_replica(model.optimizer):
         model.optimizer.apply_gradients(pairs)

@@ -200,6 +200,8 @@ def test_what_it_does_not_understand_freezes_with_a_reason(layer):
         lambda x: ops.reshape(x, (-1, 3, 3, 3, 1))[:, ..., 0, :],
         lambda x: x * np.ones(3, "float32"),
         lambda x: ops.reshape(ops.reshape(x, (-1, 3, 9)), (-1, 3, 3, 3)),
+        lambda x: ops.squeeze(x[:, :1, :1]),
+        lambda x: layers.MaxPooling2D(1, data_format="channels_first")(x),
         lambda x: ops.cumsum(x, axis=1),
         lambda x: ops.concatenate([x, ops.transpose(x, (0, 3, 1, 2))], axis=1),
     ],
@@ -342,6 +344,14 @@ def test_a_split_has_the_units_of_its_parts():
     (split,) = [a for a in found.attributes if a.name != "filters"]
     active = np.array([True, True, False, True, False, True])
     assert split.value(active) == (1, 3)
+
+
+def test_no_part_of_a_split_loses_all_of_its_channels():
+    inputs = keras.Input((4,))
+    a, b = ops.split(kgp.GrowableDense(6, name="a")(inputs), 2, axis=-1)
+    x = ops.max(a, axis=-1, keepdims=True) + ops.max(b, axis=-1, keepdims=True)
+    found = trace(inputs, layers.Dense(1)(x))
+    assert groups(found) == {"a": (3, ["a"]), "a#2": (3, ["a"])}
 
 
 def test_attention_is_as_wide_as_its_queries():
