@@ -181,7 +181,8 @@ def attention():
     x = layers.Dense(8)(inputs)
     y = layers.LayerNormalization()(x)
     x = x + layers.MultiHeadAttention(2, 3)(y, y)
-    y = layers.Dense(12, activation="gelu")(layers.LayerNormalization()(x))
+    norm = getattr(layers, "RMSNormalization", layers.LayerNormalization)
+    y = layers.Dense(12, activation="gelu")(norm()(x))
     x = layers.Add()([x, layers.Dense(8)(y)])
     return keras.Model(inputs, _head(layers.UnitNormalization()(x)))
 

@@ -541,3 +541,33 @@ def test_a_vocabulary_is_copied():
     model = kgp.growable(plain, kgp.Budget(params=0.9), start="weights")
     x = keras.ops.convert_to_tensor(np.array([["a", "b", "c"]]))
     np.testing.assert_allclose(model(x), plain(x), rtol=1e-6)
+
+
+def test_channels_first_is_followed_too():
+    # TensorFlow has no such convolution on a CPU: shapes and costs only.
+    first = {"data_format": "channels_first"}
+    inputs = keras.Input((2, 6, 6))
+    x = layers.Conv2D(8, 3, padding="same", **first)(inputs)
+    y = layers.BatchNormalization(axis=1)(x)
+    y = layers.Conv2D(8, 3, padding="same", **first)(ops.relu(y))
+    x = layers.MaxPooling2D(**first)(layers.Add()([x, y]))
+    x = layers.SeparableConv2D(6, 3, **first)(x)
+    x = layers.DepthwiseConv2D(1, depth_multiplier=2, **first)(x)
+    x = layers.Flatten(**first)(layers.UpSampling2D(**first)(x))
+    plain = keras.Model(inputs, layers.Dense(3)(x))
+    model = kgp.growable(plain, BUDGET, start="weights", seed=0)
+    assert [group.size for group in model.groups] == [8, 6]
+    assert model.structure.gates.size == 1
+    units = np.arange(14) % 2 == 0
+    model.restructure(kgp.Structure(units, [True]))
+    small = model.compact()
+    assert small.count_params() == pytest.approx(
+        model._growth.fractions()["params"] * plain.count_params()
+    )
+    assert kgp.count_flops(small) == pytest.approx(
+        model._growth.fractions()["flops"] * kgp.count_flops(plain)
+    )
+    widths = [
+        x.output.shape[1] for x in small.layers if len(x.output.shape) > 3
+    ]
+    assert widths == [2, 4, 4, 4, 4, 4, 3, 6, 6]
