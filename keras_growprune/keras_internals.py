@@ -402,6 +402,11 @@ def all_layers(model):
     return list(model._flatten_layers(include_self=False))
 
 
+def has_own_train_step(model):
+    """Whether the class of a model trains in another way than Keras."""
+    return type(model).train_step is not keras.Model.train_step
+
+
 def takes_training(operation):
     """Whether an operation's `call` has the argument `training`."""
     return bool(getattr(operation, "_call_has_training_arg", False))

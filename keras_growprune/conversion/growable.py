@@ -96,6 +96,13 @@ def growable(
     if start == "weights":
         schedule = _from_everything(schedule)
     sign = sign_of_training(model)
+    if keras_internals.has_own_train_step(model):
+        warnings.warn(
+            f"Model `{model.name}` has a `train_step` of its own "
+            f"({type(model).__name__}), which the growing model does not take "
+            "over: it is trained by the loss of `compile`.",
+            stacklevel=2,
+        )
     result = GrowPruneModel(
         copy.inputs,
         copy.outputs,

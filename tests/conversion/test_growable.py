@@ -571,3 +571,14 @@ def test_channels_first_is_followed_too():
         x.output.shape[1] for x in small.layers if len(x.output.shape) > 3
     ]
     assert widths == [2, 4, 4, 4, 4, 4, 3, 6, 6]
+
+
+def test_a_train_step_that_stays_behind_is_mentioned():
+    class Own(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    inputs = keras.Input((4,))
+    outputs = layers.Dense(2)(layers.Dense(6)(inputs))
+    with pytest.warns(UserWarning, match="`train_step` of its own"):
+        kgp.growable(Own(inputs, outputs), BUDGET, seed=0)
