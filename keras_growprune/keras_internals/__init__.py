@@ -1,0 +1,97 @@
+"""Every private name of Keras that this library touches.
+
+Verified with Keras 3.8 to 3.15 on TensorFlow 2.18 to 2.21. Older ones are
+refused: before Keras 3.8 a variable cannot change its shape in place.
+"""
+
+from keras_growprune.keras_internals.graphs import Call
+from keras_growprune.keras_internals.graphs import comes_from_layer
+from keras_growprune.keras_internals.graphs import functional_graph
+from keras_growprune.keras_internals.graphs import graph_calls
+from keras_growprune.keras_internals.graphs import graph_structure
+from keras_growprune.keras_internals.graphs import has_mask
+from keras_growprune.keras_internals.graphs import input_shapes
+from keras_growprune.keras_internals.graphs import outside_calls
+from keras_growprune.keras_internals.graphs import producer_name
+from keras_growprune.keras_internals.graphs import producing_node
+from keras_growprune.keras_internals.graphs import set_tensor_shape
+from keras_growprune.keras_internals.graphs import without_time
+from keras_growprune.keras_internals.layer_sharing import LayerSharing
+from keras_growprune.keras_internals.layer_sharing import release_memory
+from keras_growprune.keras_internals.layers import all_layers
+from keras_growprune.keras_internals.layers import clone_operation
+from keras_growprune.keras_internals.layers import layers_of_applications
+from keras_growprune.keras_internals.layers import operation_name
+from keras_growprune.keras_internals.layers import own_functions
+from keras_growprune.keras_internals.layers import own_variables
+from keras_growprune.keras_internals.layers import parts
+from keras_growprune.keras_internals.layers import takes_training
+from keras_growprune.keras_internals.layers import trusting
+from keras_growprune.keras_internals.lazy_functional import LazyFunctional
+from keras_growprune.keras_internals.lazy_functional import call_training_only
+from keras_growprune.keras_internals.optimizers import (
+    check_optimizer_can_be_carried,
+)
+from keras_growprune.keras_internals.optimizers import inner_optimizer
+from keras_growprune.keras_internals.optimizers import (
+    no_reduction_on_one_replica,
+)
+from keras_growprune.keras_internals.optimizers import optimizer_slots
+from keras_growprune.keras_internals.optimizers import optimizer_variables
+from keras_growprune.keras_internals.optimizers import reindexed
+from keras_growprune.keras_internals.optimizers import slot_initial_values
+from keras_growprune.keras_internals.training import compute_loss
+from keras_growprune.keras_internals.training import has_own_train_step
+from keras_growprune.keras_internals.training import is_callback_list
+from keras_growprune.keras_internals.training import prepend_callback
+from keras_growprune.keras_internals.training import track_loss
+from keras_growprune.keras_internals.variables import forget_resource
+from keras_growprune.keras_internals.variables import raw_resource
+from keras_growprune.keras_internals.variables import read_variable
+from keras_growprune.keras_internals.variables import resize_variable
+from keras_growprune.keras_internals.versions import check_versions
+
+__all__ = [
+    "Call",
+    "LayerSharing",
+    "LazyFunctional",
+    "all_layers",
+    "call_training_only",
+    "check_optimizer_can_be_carried",
+    "check_versions",
+    "clone_operation",
+    "comes_from_layer",
+    "compute_loss",
+    "forget_resource",
+    "functional_graph",
+    "graph_calls",
+    "graph_structure",
+    "has_mask",
+    "has_own_train_step",
+    "inner_optimizer",
+    "input_shapes",
+    "is_callback_list",
+    "layers_of_applications",
+    "no_reduction_on_one_replica",
+    "operation_name",
+    "optimizer_slots",
+    "optimizer_variables",
+    "outside_calls",
+    "own_functions",
+    "own_variables",
+    "parts",
+    "prepend_callback",
+    "producer_name",
+    "producing_node",
+    "raw_resource",
+    "read_variable",
+    "reindexed",
+    "release_memory",
+    "resize_variable",
+    "set_tensor_shape",
+    "slot_initial_values",
+    "takes_training",
+    "track_loss",
+    "trusting",
+    "without_time",
+]

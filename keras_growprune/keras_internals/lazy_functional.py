@@ -1,0 +1,122 @@
+"""A functional model that calls only what its outputs depend on."""
+
+import contextlib
+import functools
+
+import keras
+
+from keras_growprune.keras_internals.layers import takes_training
+
+
+class LazyFunctional(keras.Model):
+    """A functional model that calls only what its outputs depend on.
+
+    With the attribute `_call_plan` set, `_call_plan.steps` lists
+    `(call, alias, after)` in topological order: `alias` is the input tensor
+    that stands for the output of a call which is left out, or None; `after`
+    is a function on the output, or None.
+
+    Attributes:
+        was_called_by_others: Whether it was called other than by its own
+            `fit`, `evaluate` or `predict`: maybe as a part of another model.
+    """
+
+    was_called_by_others = False
+    _follows_plan = False
+    _is_own_step = False
+
+    @contextlib.contextmanager
+    def own_step(self):
+        """Inside, the model calls itself."""
+        self._is_own_step = True
+        try:
+            yield
+        finally:
+            self._is_own_step = False
+
+    def test_step(self, data):
+        with self.own_step():
+            return super().test_step(data)
+
+    def predict_step(self, data):
+        with self.own_step():
+            return super().predict_step(data)
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        if not self._is_own_step:
+            self.was_called_by_others = True
+        with self.following_plan():
+            return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def compute_output_spec(self, inputs, training=None, mask=None):
+        if not self._is_own_step:
+            self.was_called_by_others = True
+        with self.following_plan():
+            return super().compute_output_spec(inputs, training, mask)
+
+    @contextlib.contextmanager
+    def following_plan(self):
+        """Inside, the graph runs as `_call_plan` says, if there is one."""
+        before = self._follows_plan
+        self._follows_plan = getattr(self, "_call_plan", None) is not None
+        try:
+            yield
+        finally:
+            self._follows_plan = before
+
+    def _run_through_graph(
+        self, inputs, operation_fn=lambda op: op, call_fn=None
+    ):
+        if not self._follows_plan:  # Keras clones the graph: the whole of it
+            return super()._run_through_graph(
+                inputs, operation_fn=operation_fn, call_fn=call_fn
+            )
+        values = self._values_of_graph(inputs, operation_fn)
+        return keras.tree.pack_sequence_as(
+            self._outputs_struct, [values[id(x)] for x in self.outputs]
+        )
+
+    def _values_of_graph(self, inputs, operation_fn):
+        """Values of all tensors that the plan computes, by `id`."""
+        values = {
+            id(tensor): value
+            for tensor, value in zip(self.inputs, keras.tree.flatten(inputs))
+        }
+        for call, alias, after in self._call_plan.steps:
+            if call.node.is_input:
+                continue
+            if alias is not None:
+                values[id(call.outputs[0])] = values[id(alias)]
+                continue
+            args, kwargs = call.node.arguments.fill_in(values)
+            outputs = operation_fn(call.operation)(*args, **kwargs)
+            if after is not None:
+                outputs = after(outputs)
+            for tensor, value in zip(call.outputs, keras.tree.flatten(outputs)):
+                values[id(tensor)] = value
+        return values
+
+
+def call_training_only(model, inputs, layer_class, tensors=None):
+    """Calls a functional model with one type of layer in training mode.
+
+    Args:
+        model: A `LazyFunctional`.
+        inputs: Its inputs.
+        layer_class: The type of layer.
+        tensors: Symbolic tensors of the model whose values to return instead
+            of its outputs, None for what is not computed.
+    """
+
+    def wrap(operation):
+        if not takes_training(operation):
+            return operation
+        is_training = isinstance(operation, layer_class)
+        return functools.partial(operation, training=is_training)
+
+    inputs = model._standardize_inputs(inputs)
+    with model.following_plan():
+        if tensors is None:
+            return model._run_through_graph(inputs, operation_fn=wrap)
+        values = model._values_of_graph(inputs, wrap)
+        return [values.get(id(tensor)) for tensor in tensors]

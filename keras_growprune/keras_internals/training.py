@@ -1,0 +1,31 @@
+"""Keras's own training loop."""
+
+import keras
+import tensorflow as tf
+
+
+def compute_loss(model, x, y, y_pred, sample_weight):
+    return model._compute_loss(
+        x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True
+    )
+
+
+def track_loss(model, loss, batch_size):
+    """Counts a batch's loss in the metric `loss`."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    model._loss_tracker.update_state(loss * replicas, sample_weight=batch_size)
+
+
+def is_callback_list(callbacks):
+    return isinstance(callbacks, keras.callbacks.CallbackList)
+
+
+def prepend_callback(callbacks, callback):
+    """Puts a callback in front of those of a ready `CallbackList`."""
+    callbacks.callbacks.insert(0, callback)
+    callback.set_params(callbacks.params)
+
+
+def has_own_train_step(model):
+    """Whether the class of a model trains in another way than Keras."""
+    return type(model).train_step is not keras.Model.train_step
