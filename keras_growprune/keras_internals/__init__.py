@@ -25,6 +25,7 @@ from keras_growprune.keras_internals.layers import operation_name
 from keras_growprune.keras_internals.layers import own_functions
 from keras_growprune.keras_internals.layers import own_variables
 from keras_growprune.keras_internals.layers import parts
+from keras_growprune.keras_internals.layers import refresh_target_shape
 from keras_growprune.keras_internals.layers import takes_training
 from keras_growprune.keras_internals.layers import trusting
 from keras_growprune.keras_internals.lazy_functional import LazyFunctional
@@ -85,6 +86,7 @@ __all__ = [
     "producing_node",
     "raw_resource",
     "read_variable",
+    "refresh_target_shape",
     "reindexed",
     "release_memory",
     "resize_variable",

@@ -61,14 +61,29 @@ def own_variables(layer):
 
 
 def own_functions(layer, config):
-    """Entries of a layer's config that are functions of the user's own."""
-    return {
-        name: value
-        for name, value in vars(layer).items()
-        if name in config
-        and isinstance(value, types.FunctionType)
-        and not value.__module__.startswith("keras.")
-    }
+    """Entries of a layer's config that are best taken as they are.
+
+    Functions of the user's own, which may be registered nowhere, and an
+    activation that is a layer without weights, which Keras 3.8 cannot load.
+    """
+    found = {}
+    for name, value in vars(layer).items():
+        if isinstance(value, types.FunctionType):
+            as_is = not value.__module__.startswith("keras.")
+        else:
+            is_layer = isinstance(value, keras.layers.Layer)
+            as_is = name == "activation" and is_layer and not value.weights
+        if name in config and as_is:
+            found[name] = value
+    return found
+
+
+def refresh_target_shape(layer, output_shape):
+    """A `Reshape` of Keras 3.8 remembers the shape it was built for."""
+    if hasattr(layer, "_resolved_target_shape"):
+        layer._resolved_target_shape = tuple(
+            -1 if size is None else size for size in output_shape[1:]
+        )
 
 
 @contextlib.contextmanager

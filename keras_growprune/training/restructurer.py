@@ -203,6 +203,9 @@ class Restructurer:
                 widths[id(tensor)] = (channels.axis, width)
                 keras_internals.set_tensor_shape(tensor, channels.axis, width)
             self._refresh_input_spec(call, widths)
+            if is_present:
+                shape = call.outputs[0].shape
+                keras_internals.refresh_target_shape(call.operation, shape)
         for attribute in self._map.attributes:
             layer = attribute.layer
             if present[self._map.layer_index(layer)]:
