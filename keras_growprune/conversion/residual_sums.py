@@ -18,9 +18,12 @@ def find_residual_sums(calls):
     """
     producer = {id(t): call for call in calls for t in call.outputs}
     position = {id(call): i for i, call in enumerate(calls)}
+    scaled_sum = keras_internals.layers_of_applications().get(
+        "CustomScaleLayer", ()
+    )
     found = {}
     for call in calls:
-        scale = _scale_of_sum(call)
+        scale = _scale_of_sum(call, scaled_sum)
         if scale is None or len(call.inputs) != 2:
             continue
         first, second = call.inputs
@@ -37,10 +40,9 @@ def find_residual_sums(calls):
     return found
 
 
-def _scale_of_sum(call):
+def _scale_of_sum(call, scaled_sum):
     """The factor of the second summand, or None if it is no sum."""
-    scaled = keras_internals.layers_of_applications().get("CustomScaleLayer")
-    if scaled is not None and isinstance(call.operation, scaled):
+    if isinstance(call.operation, scaled_sum):
         return call.operation.scale
     is_sum = type(call.operation) is keras.layers.Add
     is_sum |= keras_internals.operation_name(call.operation) == "Add"

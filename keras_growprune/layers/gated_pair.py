@@ -31,7 +31,7 @@ class GatedPair(keras.layers.Layer):
 
     def compute_mask(self, inputs, previous_mask):
         # As a sum of Keras has it: none where one of the two has none.
-        return keras.layers.Add().compute_mask(inputs, previous_mask)
+        return keras.layers.Add.compute_mask(self, inputs, previous_mask)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])

@@ -4,8 +4,8 @@ import numbers
 
 import keras
 
-from keras_growprune import keras_internals
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import make_layer
 
 
 class Growable:
@@ -56,15 +56,11 @@ class Growable:
             **changes: Entries of its config that differ. Its width defaults
                 to the present one.
         """
-        changes = {
-            self._width_name: getattr(self, self._width_name),
-            **changes,
-        }
-        with keras_internals.trusting(self):
-            config = {**self.get_config(), **changes}
-            config.update(keras_internals.own_functions(self, config))
-            del config[f"seed_{self._width_name}"]
-            return self.plain_class.from_config(config)
+        name = self._width_name
+        changes = {name: getattr(self, name), **changes}
+        return make_layer(
+            self.plain_class, self, without=[f"seed_{name}"], **changes
+        )
 
     def get_config(self):
         """Returns the config of the layer at its full width."""

@@ -1,7 +1,7 @@
 """Teaches the library layers of the user's own."""
 
 from keras_growprune.layers.growable import make_growable
-from keras_growprune.structure import axes_of
+from keras_growprune.structure import axes_of_class
 from keras_growprune.structure import register_axes as enter_into_table
 from keras_growprune.structure.propagation import MIXING
 
@@ -80,7 +80,8 @@ def register_axes(
         **weights,
     )
     _GROWABLE.pop(layer_class, None)
-    if width_attribute and _mixes(layer_class):
+    mixes = axes_of_class(layer_class).channels in MIXING
+    if width_attribute and mixes:
         # Now, so that a saved model is loaded where this has been called.
         _GROWABLE[layer_class] = make_growable(layer_class, width_attribute)
 
@@ -88,9 +89,3 @@ def register_axes(
 def growable_class_of(layer_class):
     """The growable layer made for a registered layer type, or None."""
     return _GROWABLE.get(layer_class)
-
-
-def _mixes(layer_class):
-    # The table looks types up, from an instance: this one is never built.
-    instance = object.__new__(layer_class)
-    return axes_of(instance).channels in MIXING

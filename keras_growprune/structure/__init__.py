@@ -2,6 +2,7 @@
 
 from keras_growprune.structure import keras_layers  # noqa: F401 (a table)
 from keras_growprune.structure.axes import axes_of
+from keras_growprune.structure.axes import axes_of_class
 from keras_growprune.structure.axes import channel_axis
 from keras_growprune.structure.axes import is_growable
 from keras_growprune.structure.axes import register_axes
@@ -36,6 +37,7 @@ __all__ = [
     "Structure",
     "WeightAxes",
     "axes_of",
+    "axes_of_class",
     "call_on_symbols",
     "channel_axis",
     "clone_layer",

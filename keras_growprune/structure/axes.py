@@ -125,10 +125,16 @@ def register_operation(name, channels):
 
 def axes_of(layer):
     """Returns the `LayerAxes` of a layer or operation, or None if unknown."""
-    for layer_class in type(layer).__mro__:
-        if layer_class in _TABLE:
-            return _TABLE[layer_class]
-    return _OPERATIONS.get(keras_internals.operation_name(layer))
+    known = axes_of_class(type(layer))
+    return known or _OPERATIONS.get(keras_internals.operation_name(layer))
+
+
+def axes_of_class(layer_class):
+    """Returns the `LayerAxes` of a layer class, or None if unknown."""
+    for each in layer_class.__mro__:
+        if each in _TABLE:
+            return _TABLE[each]
+    return None
 
 
 def weight_of(layer, attribute):

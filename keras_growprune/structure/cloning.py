@@ -21,17 +21,20 @@ def clone_layer(layer, **changes):
     return make_layer(type(layer), layer, **changes)
 
 
-def make_layer(layer_class, layer, **changes):
+def make_layer(layer_class, layer, without=(), **changes):
     """Returns a new layer of a class that takes the config of another.
 
     Args:
         layer_class: The class.
         layer: The layer whose config it takes.
+        without: Entries of the config that the class does not know.
         **changes: Entries of the config that are to differ.
     """
     with keras_internals.trusting(layer):
         config = _without_shapes({**layer.get_config(), **changes})
         config.update(keras_internals.own_functions(layer, config))
+        for name in without:
+            del config[name]
         new = layer_class.from_config(config)
     if hasattr(layer, "get_vocabulary"):  # neither weight nor config
         words = layer.get_vocabulary(include_special_tokens=False)

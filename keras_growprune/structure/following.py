@@ -1,6 +1,22 @@
 """Layers whose output channels are their input channels."""
 
+import functools
+
 import numpy as np
+
+
+def on_channels(kind):
+    """Makes a kind of a function of the input's channels as well.
+
+    Where the input has no channels that can change, nor has the output.
+    """
+
+    @functools.wraps(kind)
+    def visit(tracer, call):
+        source = tracer.channels(call.inputs[0])
+        return None if source is None else kind(tracer, call, *source)
+
+    return visit
 
 
 def follow(tracer, call):
@@ -40,27 +56,22 @@ def group_norm(tracer, call):
     return source
 
 
-def parametric(tracer, call):
+@on_channels
+def parametric(tracer, call, axis, units):
     """A weight for each channel, maybe at each position: PReLU."""
     layer = call.layer
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis, units = source
     if axis in (getattr(layer, "shared_axes", None) or ()):
-        return source
+        return axis, units
     labels = [None] * (len(call.inputs[0].shape) - 1)
     labels[axis - 1] = "out"
     tracer.record_weights(layer, units, units, labels=tuple(labels))
-    return source
+    return axis, units
 
 
-def constants(tracer, call):
+@on_channels
+def constants(tracer, call, axis, units):
     """Constants that the layer may have for each channel."""
     layer = call.layer
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
     names = ("scale", "offset", "mean", "variance", "input_mean")
     sizes = [np.size(getattr(layer, name, None)) for name in names]
     if max(sizes) > 1:
@@ -69,19 +80,16 @@ def constants(tracer, call):
             f"layer `{layer.name}` has constants for each channel",
         )
         return None
-    return source
+    return axis, units
 
 
-def pad(tracer, call):
+@on_channels
+def pad(tracer, call, axis, units):
     """Padding of positions, or of channels, which freezes them."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis = source[0]
     if call.inputs[0].shape[axis] != call.outputs[0].shape[axis]:
         tracer.freeze(call.inputs, f"`{call.layer.name}` adds channels to it")
         return None
-    return source
+    return axis, units
 
 
 def along_layer_axis(tracer, call):

@@ -10,16 +10,20 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_growprune import keras_internals
 from keras_growprune.structure import axes
 from keras_growprune.structure.propagation import MIXING
 from keras_growprune.structure.propagation import NORMS
 
-_DROPOUTS = (
+# Linear, and without weights.
+_PASS_SCALE_ON = (
+    keras.layers.Identity,
     keras.layers.Dropout,
     keras.layers.GaussianDropout,
     keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D,
     keras.layers.SpatialDropout3D,
+    keras_internals.layers_of_applications().get("StochasticDepth", ()),
 )
 
 
@@ -157,9 +161,7 @@ def _passes_scale_on(layer):
     """Whether a layer without weights is linear and has no offset."""
     if isinstance(layer, keras.layers.Rescaling):
         return bool(np.all(np.equal(layer.offset, 0)))
-    if isinstance(layer, (keras.layers.Identity, *_DROPOUTS)):
-        return True
-    return type(layer).__name__ == "StochasticDepth" and not layer.weights
+    return isinstance(layer, _PASS_SCALE_ON)
 
 
 def is_linear(layer):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from keras_growprune.structure.following import along_layer_axis
+from keras_growprune.structure.following import on_channels
 
 
 def pool(tracer, call):
@@ -16,28 +17,22 @@ def pool(tracer, call):
     return (source[0] if keeps_axes else 1, source[1])
 
 
-def reduce(tracer, call):
+@on_channels
+def reduce(tracer, call, channel_axis, units):
     """Mean, sum and the like over some axes."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    channel_axis, units = source
     rank = len(call.inputs[0].shape)
     axes = getattr(call.layer, "axis", None)
     axes = range(rank) if axes is None else np.atleast_1d(axes) % rank
     if channel_axis in axes:
         return None  # one number out of all channels, as many as there are
     if call.layer.keepdims:
-        return source
+        return channel_axis, units
     return channel_axis - sum(axis < channel_axis for axis in axes), units
 
 
-def flatten(tracer, call):
+@on_channels
+def flatten(tracer, call, axis, units):
     """Positions and channels in one axis."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis, units = source
     shape = call.inputs[0].shape[1:]
     if None in shape:
         tracer.freeze(
@@ -57,12 +52,9 @@ def _merged(units, before, after):
     return np.tile(np.repeat(units, math.prod(after)), math.prod(before))
 
 
-def reshape(tracer, call):
+@on_channels
+def reshape(tracer, call, axis, units):
     """Axes merged with the channels, or the channels left alone."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis, units = source
     old, new = tuple(call.inputs[0].shape), tuple(call.outputs[0].shape)
     found = _axis_with(old, new, axis)
     if found is None:
@@ -115,20 +107,15 @@ def _axis_with(old, new, axis):
     return len(new) - len(tail), (), ()
 
 
-def permute(tracer, call):
+@on_channels
+def permute(tracer, call, axis, units):
     """`keras.layers.Permute`, which leaves the batch out."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    return call.layer.dims.index(source[0]) + 1, source[1]
+    return call.layer.dims.index(axis) + 1, units
 
 
-def transpose(tracer, call):
+@on_channels
+def transpose(tracer, call, axis, units):
     """Axes in another order: transpose, swap, move."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis, units = source
     rank = len(call.inputs[0].shape)
     layer = call.layer
     if hasattr(layer, "axes"):
@@ -150,24 +137,18 @@ def transpose(tracer, call):
     return order.index(axis), units
 
 
-def expand(tracer, call):
+@on_channels
+def expand(tracer, call, axis, units):
     """A new axis of size one."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis, units = source
     rank = len(call.outputs[0].shape)
     new = np.atleast_1d(call.layer.axis) % rank
     kept = [each for each in range(rank) if each not in new]
     return kept[axis], units
 
 
-def squeeze(tracer, call):
+@on_channels
+def squeeze(tracer, call, axis, units):
     """Axes of size one go."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis, units = source
     shape = call.inputs[0].shape
     gone = call.layer.axis
     if gone is None:  # a single channel would go as well
@@ -186,12 +167,9 @@ def repeat(tracer, call):
     return None if source is None else (source[0] + 1, source[1])
 
 
-def slice_positions(tracer, call):
+@on_channels
+def slice_positions(tracer, call, axis, units):
     """`x[...]` that leaves the channels alone, or keeps some side by side."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis, units = source
     key = whole_key(call.argument("key", 1), len(call.inputs[0].shape))
     found = _sliced_axis(key, axis)
     part = None if found is None else units[found[1]]
@@ -241,14 +219,11 @@ def whole_key(key, rank):
     return [*key, *rest]
 
 
-def split(tracer, call):
+@on_channels
+def split(tracer, call, axis, units):
     """A split into parts, of positions or of channels."""
-    source = tracer.channels(call.inputs[0])
-    if source is None:
-        return None
-    axis, units = source
     if call.layer.axis % len(call.inputs[0].shape) != axis:
-        return source
+        return axis, units
     # The sizes of its outputs tell where it splits, however it was said.
     ends = np.cumsum([tensor.shape[axis] for tensor in call.outputs])
     points = tuple(int(end) for end in ends[:-1])

@@ -52,6 +52,17 @@ def converted(network, seed=0, **kwargs):
     return plain, kgp.growable(plain, kwargs.pop("budget", BUDGET), **kwargs)
 
 
+def assert_costs_are_those_of(plain, model, small):
+    """FLOPs and parameters, as counted in the compact network."""
+    found = model._growth.fractions()
+    assert found["params"] * plain.count_params() == pytest.approx(
+        small.count_params()
+    )
+    assert found["flops"] * kgp.count_flops(plain) == pytest.approx(
+        kgp.count_flops(small)
+    )
+
+
 def witness_of(network, structure):
     _, full = converted(network)
     witness.make_witness(full, structure)
@@ -80,10 +91,4 @@ def test_costs_are_those_of_the_compact_network(network):
         model.restructure(random_structure(model, np.random.default_rng(seed)))
         small = model.compact()
         assert_equal_outputs(model, small, 1e-5)
-        found = model._growth.fractions()
-        assert found["params"] * plain.count_params() == pytest.approx(
-            small.count_params()
-        )
-        assert found["flops"] * kgp.count_flops(plain) == pytest.approx(
-            kgp.count_flops(small)
-        )
+        assert_costs_are_those_of(plain, model, small)

@@ -3,12 +3,12 @@
 import hypothesis
 import keras
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 from keras import layers
 from keras import ops
 
 import keras_growprune as kgp
+from tests.conversion.test_conversion_is_exact import assert_costs_are_those_of
 from tests.conversion.test_conversion_is_exact import assert_equal_outputs
 from tests.conversion.test_conversion_is_exact import randomize
 from tests.networks import random_structure
@@ -88,10 +88,4 @@ def test_any_graph_is_exact(seed):
         model.restructure(random_structure(model, random))
         small = model.compact()
         assert_equal_outputs(model, small, 1e-5)
-        found = model._growth.fractions()
-        assert found["params"] * plain.count_params() == pytest.approx(
-            small.count_params()
-        )
-        assert found["flops"] * kgp.count_flops(plain) == pytest.approx(
-            kgp.count_flops(small)
-        )
+        assert_costs_are_those_of(plain, model, small)

@@ -95,3 +95,16 @@ def test_two_tensors_of_equal_shape_are_needed(shapes):
 def test_a_single_tensor_is_refused(shape):
     with pytest.raises(ValueError, match="two tensors of equal.*Received"):
         GatedAdd()(keras.Input(shape))
+
+
+def test_a_mask_goes_on_as_in_a_sum_of_keras():
+    inputs = keras.Input((4, 2))
+    masked = keras.layers.Masking()(inputs)
+    other = keras.layers.Masking(1.0)(inputs)
+    x = np.array([[[0, 0], [1, 1], [0, 2], [0, 0]]], "float32")
+    for pair in ([masked, other], [masked, inputs], [inputs, inputs]):
+        masks = []
+        for layer in (GatedAdd(), keras.layers.Add()):
+            outputs = keras.layers.GlobalAveragePooling1D()(layer(pair))
+            masks.append(np.array(keras.Model(inputs, outputs)(x)))
+        np.testing.assert_array_equal(*masks)
