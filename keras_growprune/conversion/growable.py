@@ -15,6 +15,7 @@ from keras_growprune.growth import GrowthSchedule
 from keras_growprune.layers import GatedAdd
 from keras_growprune.structure import GraphCopy
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import bidirectional
 from keras_growprune.structure import clone_layer
 from keras_growprune.structure import expand_call
 from keras_growprune.structure import trace_channels
@@ -208,6 +209,8 @@ def _with_growable_layers(graph, frozen):
             return keras.layers.TimeDistributed(
                 new_layer(layer.layer), name=layer.name
             )
+        if isinstance(layer, keras.layers.Bidirectional):
+            return bidirectional(layer, new_layer)
         return (
             growable_layer(layer)
             if id(layer) in growing

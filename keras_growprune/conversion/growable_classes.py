@@ -10,6 +10,8 @@ from keras_growprune.structure import make_layer
 _CLASSES = {
     growable_class.plain_class: growable_class
     for growable_class in (
+        layers.GatedGRU,
+        layers.GatedLSTM,
         layers.GrowableConv1D,
         layers.GrowableConv1DTranspose,
         layers.GrowableConv2D,
@@ -17,9 +19,12 @@ _CLASSES = {
         layers.GrowableConv3D,
         layers.GrowableConv3DTranspose,
         layers.GrowableDense,
+        layers.GrowableEmbedding,
+        layers.GrowableReversibleEmbedding,
         layers.GrowableSeparableConv1D,
         layers.GrowableSeparableConv2D,
     )
+    if growable_class is not None  # Keras 3.8 lacks one
 }
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from keras_growprune.structure import WeightAxes
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import channel_axis
+from keras_growprune.structure import is_reverse
+from keras_growprune.structure import recurrent_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +45,10 @@ def find_multiplications(channel_map):
     }
     found = []
     for call in channel_map.calls:
-        known = axes_of(call.layer)
-        for attribute in known.multiplies if known else ():
-            weight = weights.get((id(call.layer), attribute))
-            if weight is None:
-                continue
+        for weight in _weights_of(call, weights):
             tensors = {"output": call.outputs, "input": call.inputs}
-            uses = _positions(call, tensors[known.positions][0])
+            positions = axes_of(weight.layer).positions
+            uses = _positions(call, tensors[positions][0])
             found.append(
                 Multiplication(
                     call=call,
@@ -60,6 +59,19 @@ def find_multiplications(channel_map):
                 )
             )
     return found
+
+
+def _weights_of(call, weights):
+    """The `WeightAxes` of the weights that a call multiplies by."""
+    for layer in recurrent_parts(call.layer) or [call.layer]:
+        known = axes_of(layer)
+        if known is None:
+            continue
+        if known.channels == "embedding" and not is_reverse(call):
+            continue  # it looks vectors up
+        for attribute in known.multiplies:
+            if (id(layer), attribute) in weights:
+                yield weights[id(layer), attribute]
 
 
 def _full_channels(channel_map, tensor):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_growprune.cost.cost import ProductCost
+from keras_growprune.structure import axes_of
 
 
 class ParameterCost(ProductCost):
@@ -19,6 +20,8 @@ class ParameterCost(ProductCost):
     def __init__(self, channel_map):
         terms, traced = [], set()
         for weight in channel_map.weights:
+            if weight.attribute in axes_of(weight.layer).states:
+                continue  # Keras does not count them
             terms.append((weight, float(weight.fixed_size)))
             traced.add(id(weight.variable))
         others = {

@@ -4,10 +4,15 @@ import keras
 import numpy as np
 
 from keras_growprune import keras_internals
+from keras_growprune.export.recurrent_gates import copy_recurrent_weights
+from keras_growprune.export.recurrent_gates import scale_outputs
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import bidirectional
 from keras_growprune.structure import clone_layer
 from keras_growprune.structure import copy_weights
 from keras_growprune.structure import is_growable
+from keras_growprune.structure import is_reverse
+from keras_growprune.structure import recurrent_parts
 from keras_growprune.structure.propagation import NORMS
 
 
@@ -88,8 +93,11 @@ def _build(channel_map, structure, inputs, outputs, folds, name):
         if id(operation) not in layers:
             layers[id(operation)] = _plain(operation, folds, attributes)
         produced = layers[id(operation)](*args, **kwargs)
+        if recurrent_parts(operation):
+            produced = scale_outputs(operation, produced, folds)
         for point, factors in folds:
-            if point.layer is call.layer and _stays_outside(point):
+            is_its = point.layer is call.layer and not is_reverse(call)
+            if is_its and _stays_outside(point):
                 scale = keras.layers.Rescaling(
                     factors.tolist(), name=f"{operation.name}_gate"
                 )
@@ -108,6 +116,8 @@ def _stays_outside(point):
     """Whether no weight of its layer can take a gate's factors in."""
     if point.kind == "branch" or point.is_foldable():
         return False
+    if recurrent_parts(point.layer):
+        return False  # see `scale_outputs`
     return "scale" not in point.layer.get_config()
 
 
@@ -126,6 +136,10 @@ def _plain(operation, folds, attributes):
     if isinstance(operation, keras.layers.TimeDistributed):
         inner = _plain(operation.layer, folds, attributes)
         return keras.layers.TimeDistributed(inner, name=operation.name)
+    if isinstance(operation, keras.layers.Bidirectional):
+        return bidirectional(
+            operation, lambda part: _plain(part, folds, attributes)
+        )
     if is_growable(operation):
         return operation.as_plain_layer(**changes)
     is_norm = axes_of(operation) and axes_of(operation).channels in NORMS
@@ -137,6 +151,9 @@ def _plain(operation, folds, attributes):
 def _copy_weights(old, new, folds):
     if isinstance(old, keras.layers.TimeDistributed):
         old, new = old.layer, new.layer
+    if recurrent_parts(old):
+        copy_recurrent_weights(old, new, folds)
+        return
     folds = [
         (point, factors)
         for point, factors in folds

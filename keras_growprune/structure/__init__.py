@@ -10,6 +10,7 @@ from keras_growprune.structure.channel_map import ChannelMap
 from keras_growprune.structure.channel_map import Group
 from keras_growprune.structure.channel_map import LayerGate
 from keras_growprune.structure.channel_map import WeightAxes
+from keras_growprune.structure.cloning import bidirectional
 from keras_growprune.structure.cloning import clone_layer
 from keras_growprune.structure.cloning import copy_weights
 from keras_growprune.structure.cloning import make_layer
@@ -23,6 +24,8 @@ from keras_growprune.structure.graph_copy import GraphCopy
 from keras_growprune.structure.identity_branches import IdentityBranch
 from keras_growprune.structure.identity_branches import find_identity_branches
 from keras_growprune.structure.reshaping import whole_key
+from keras_growprune.structure.sequences import is_reverse
+from keras_growprune.structure.sequences import recurrent_parts
 from keras_growprune.structure.structure import Structure
 from keras_growprune.structure.trace import trace_channels
 
@@ -38,6 +41,7 @@ __all__ = [
     "WeightAxes",
     "axes_of",
     "axes_of_class",
+    "bidirectional",
     "call_on_symbols",
     "channel_axis",
     "clone_layer",
@@ -48,6 +52,8 @@ __all__ = [
     "find_gate_points",
     "find_identity_branches",
     "is_growable",
+    "is_reverse",
+    "recurrent_parts",
     "register_axes",
     "trace_channels",
     "whole_key",

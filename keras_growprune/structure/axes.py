@@ -37,6 +37,8 @@ class LayerAxes:
             weight are repeated, at every output or every input position.
         scaled_by: Weights that, multiplied by a factor for each output
             channel, multiply the output before the activation.
+        states: Weights that no optimizer trains, and that hold what the layer
+            has computed last: newcomers start from zero there.
     """
 
     weights: Mapping[str, tuple]
@@ -46,6 +48,7 @@ class LayerAxes:
     initializers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     positions: str = "output"
     scaled_by: tuple = ()
+    states: tuple = ()
 
     def initializer(self, layer, attribute):
         """Returns the initializer object of a weight, or None."""
@@ -70,6 +73,7 @@ def register_axes(
     initializers=None,
     positions="output",
     scaled_by=(),
+    states=(),
     **weights,
 ):
     """Enters a layer type into the table: see `keras_growprune.register_axes`.
@@ -79,6 +83,7 @@ def register_axes(
         channels: Any kind of `keras_growprune.structure.propagation`.
         multiplies, width_attribute, initializers, positions, scaled_by,
             **weights: As there.
+        states: As in `LayerAxes`.
     """
     if not isinstance(layer_class, type):
         raise TypeError(
@@ -110,6 +115,7 @@ def register_axes(
         initializers=dict(initializers or {}),
         positions=positions,
         scaled_by=tuple(scaled_by),
+        states=tuple(states),
     )
 
 
@@ -138,10 +144,21 @@ def axes_of_class(layer_class):
 
 
 def weight_of(layer, attribute):
-    """Returns the variable that an attribute (with dots) holds, or None."""
+    """Returns the variable that an attribute holds, or None.
+
+    Args:
+        layer: A layer.
+        attribute: Its name; behind dots attributes of what it holds, or
+            numbers of items.
+    """
+    found = layer
     for name in attribute.split("."):
-        layer = getattr(layer, name, None)
-    return layer
+        if name.isdigit():
+            items = found or []
+            found = items[int(name)] if int(name) < len(items) else None
+        else:
+            found = getattr(found, name, None)
+    return found
 
 
 def is_growable(layer):

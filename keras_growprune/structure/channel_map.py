@@ -6,6 +6,9 @@ import math
 import keras
 import numpy as np
 
+from keras_growprune.structure import axes
+from keras_growprune.structure.sequences import recurrent_parts
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:
@@ -185,6 +188,8 @@ class ChannelMap:
         for call in calls:  # a layer inside another is there as this is
             index = self._layer_index[id(call.operation)]
             self._layer_index.setdefault(id(call.layer), index)
+            for part in recurrent_parts(call.layer):
+                self._layer_index.setdefault(id(part), index)
 
     def layer_index(self, layer):
         return self._layer_index[id(layer)]
@@ -276,14 +281,21 @@ class ChannelMap:
     def units_to_channels(self):
         """How many channels of its writers one unit of each group has."""
         often = np.ones(len(self.groups), dtype=int)
-        for weight in self.weights:
-            for index, group in enumerate(self.groups):
-                is_writer = any(weight.layer is w for w in group.writers)
-                if is_writer and "out" in weight.labels:
-                    units = weight.units[weight.labels.index("out")]
-                    count = np.count_nonzero(units == group.start)
-                    often[index] = max(often[index], count)
+        for index, group in enumerate(self.groups):
+            for writer in group.writers:
+                units = self.units_of(writer)
+                count = np.count_nonzero(units == group.start)
+                often[index] = max(often[index], count)
         return often
+
+    def units_of(self, layer):
+        """Units behind the output channels of a layer that may grow."""
+        for each in self.attributes:
+            if each.layer is layer and isinstance(each, LayerAttribute):
+                name = axes.axes_of(layer).width_attribute
+                if each.name == name:
+                    return each.units
+        return np.zeros(0, dtype=int)
 
     def live(self, structure):
         """What of a structure is really computed.

@@ -18,7 +18,26 @@ def clone_layer(layer, **changes):
     if isinstance(layer, keras.layers.TimeDistributed):
         inner = clone_layer(layer.layer)
         return keras.layers.TimeDistributed(inner, name=layer.name, **changes)
+    if isinstance(layer, keras.layers.Bidirectional):
+        return bidirectional(layer, clone_layer)
     return make_layer(type(layer), layer, **changes)
+
+
+def bidirectional(layer, new_part):
+    """Returns a new `Bidirectional` layer like another one.
+
+    Args:
+        layer: The other one.
+        new_part: Function of a recurrent layer that returns the new one.
+    """
+    with keras_internals.trusting(layer.forward_layer):
+        return keras.layers.Bidirectional(
+            new_part(layer.forward_layer),
+            backward_layer=new_part(layer.backward_layer),
+            merge_mode=layer.merge_mode,
+            name=layer.name,
+            dtype=layer.dtype_policy,
+        )
 
 
 def make_layer(layer_class, layer, without=(), **changes):

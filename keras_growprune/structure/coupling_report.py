@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_growprune.structure import axes
 from keras_growprune.structure.propagation import MIXING
+from keras_growprune.structure.sequences import recurrent_parts
 from keras_growprune.structure.trace import trace_channels
 
 
@@ -112,13 +113,13 @@ class CouplingReport:
                 frozen[layer.name] = (
                     "its heads stay; it is as wide as its queries"
                 )
-            elif known.channels == "recurrent":
-                frozen[layer.name] = "its units stay: it cannot grow yet"
-            elif known.channels in MIXING and id(layer) not in can_change:
-                frozen[layer.name] = wanted.frozen.get(
-                    layer.name,
-                    f"it is a plain `{kind}`, or was to stay as it is",
-                )
+            elif known.channels in MIXING:
+                for part in recurrent_parts(layer) or [layer]:
+                    if id(part) not in can_change:
+                        frozen[part.name] = wanted.frozen.get(
+                            part.name,
+                            f"it is a plain `{kind}`, or was to stay as it is",
+                        )
         return frozen
 
     def _share(self):

@@ -14,6 +14,7 @@ from keras_growprune import keras_internals
 from keras_growprune.structure import axes
 from keras_growprune.structure.propagation import MIXING
 from keras_growprune.structure.propagation import NORMS
+from keras_growprune.structure.sequences import recurrent_parts
 
 # Linear, and without weights.
 _PASS_SCALE_ON = (
@@ -34,7 +35,9 @@ class GatePoint:
     Attributes:
         kind: `"norm"`: the output of a norm, with the same effect on its
             gamma and beta. `"layer"`: the output of a layer before its
-            activation, with the same effect on its kernel and bias.
+            activation, with the same effect on its kernel and bias; of a
+            recurrent layer its output and what it reads of it itself, one
+            step later. `"recurrence"`: only the latter, where a norm follows.
             `"branch"`: the branch of a gated layer, with no weight that
             could stand for it.
         layer: The norm, the layer, or the gated layer.
@@ -49,7 +52,7 @@ class GatePoint:
 
     def weights(self):
         """Attributes of the weights that scale with the gate."""
-        if self.kind == "branch":
+        if self.kind in ("branch", "recurrence"):
             return []
         return [
             name
@@ -59,7 +62,7 @@ class GatePoint:
 
     def is_foldable(self):
         """Whether scaling weights is the same as scaling the output."""
-        if self.kind == "branch":
+        if self.kind in ("branch", "recurrence"):
             return False
         # Without the first of them, a norm's gamma, the others do not do.
         scaled_by = axes.axes_of(self.layer).scaled_by
@@ -88,6 +91,14 @@ def find_gate_points(channel_map):
     consumers = _consumers(channel_map)
     for call in channel_map.calls:
         layer = call.layer
+        for part in recurrent_parts(layer):
+            units = channel_map.units_of(part)
+            if np.any(units < always) and id(part) not in seen:
+                is_normed = _reaches_norm(call, consumers)
+                kind = "recurrence" if is_normed else "layer"
+                # Rows of the recurrent kernel; outputs, counted backwards.
+                points.append(GatePoint(kind, part, -1, units))
+                seen.add(id(part))
         channels = channel_map.channels.get(id(call.outputs[0]))
         if channels is None or id(layer) in seen:
             continue

@@ -99,30 +99,56 @@ def _register_mixing_layers():
     )
 
 
-def _register_recurrent_layers():
-    one_way = ("cell.kernel", "cell.recurrent_kernel")
-    both_ways = [
-        f"{way}_layer.{name}"
-        for way in ("forward", "backward")
-        for name in one_way
-    ]
-    for names, classes in (
-        (one_way, (layers.LSTM, layers.GRU, layers.SimpleRNN)),
-        (both_ways, (layers.Bidirectional,)),
-    ):
-        axes = {
-            name: (None if "recurrent" in name else "in", None)
-            for name in names
-        }
-        for layer_class in classes:
-            register_axes(
-                layer_class,
-                channels="recurrent",
-                multiplies=tuple(names),
-                positions="input",
-                **axes,
-            )
-    register_axes(layers.Embedding, channels="source")
+def recurrent_axes():
+    """Arguments of `register_axes` for a recurrent layer."""
+    return {
+        "channels": "recurrent",
+        "width_attribute": "units",
+        "positions": "input",
+        "multiplies": ("cell.kernel", "cell.recurrent_kernel"),
+        "states": ("states.0", "states.1"),
+        "initializers": {
+            "cell.recurrent_kernel": "cell.recurrent_initializer",
+        },
+        "cell.kernel": ("in", "out"),
+        "cell.recurrent_kernel": ("in", "out"),
+        "cell.bias": ("out",),
+        "states.0": (None, "out"),
+        "states.1": (None, "out"),
+    }
+
+
+def embedding_axes():
+    """Arguments of `register_axes` for an embedding."""
+    return dict(
+        channels="embedding",
+        embeddings=(None, "out"),
+        width_attribute="output_dim",
+        multiplies=(),
+        scaled_by=("embeddings",),
+    )
+
+
+def reversible_embedding_axes():
+    """The same for one that also turns vectors back into scores."""
+    return {
+        **embedding_axes(),
+        # Its entries scale what it reads as well as what it writes.
+        "scaled_by": (),
+        "multiplies": ("embeddings", "reverse_embeddings"),
+        "positions": "input",
+        "reverse_embeddings": ("in", None),
+        "initializers": {"reverse_embeddings": "embeddings_initializer"},
+    }
+
+
+def _register_layers_of_sequences():
+    for layer_class in (layers.LSTM, layers.GRU, layers.SimpleRNN):
+        register_axes(layer_class, **recurrent_axes())
+    register_axes(layers.Bidirectional, channels="recurrent")
+    register_axes(layers.Embedding, **embedding_axes())
+    if hasattr(layers, "ReversibleEmbedding"):  # not in Keras 3.8
+        register_axes(layers.ReversibleEmbedding, **reversible_embedding_axes())
 
 
 def _register_norms():
@@ -237,7 +263,7 @@ def _register_operations():
 
 
 _register_mixing_layers()
-_register_recurrent_layers()
+_register_layers_of_sequences()
 _register_norms()
 _register_following_layers()
 _register_layers_of_applications()

@@ -79,19 +79,3 @@ def attention(tracer, call):
         tracer.record_weights(layer, incoming, outgoing, only=f"{name}_dense.")
     tracer.record_weights(layer, query, outgoing, only="output_dense.")
     return axis, outgoing
-
-
-def recurrent(tracer, call):
-    """A recurrent layer that reads units, and keeps its own width."""
-    layer = call.layer
-    axis = len(call.inputs[0].shape) - 1
-    incoming = tracer.incoming(call, axis)
-    tracer.freeze(call.inputs[1:], f"`{layer.name}` takes it as its state")
-    tracer.record_weights(layer, incoming, outgoing=None)
-    return None
-
-
-def source(tracer, call):
-    """A layer whose channels come from no other channels."""
-    del tracer, call
-    return None

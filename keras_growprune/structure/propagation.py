@@ -8,14 +8,15 @@ from keras_growprune.structure import following
 from keras_growprune.structure import joining
 from keras_growprune.structure import mixing
 from keras_growprune.structure import reshaping
+from keras_growprune.structure import sequences
 
 KINDS = {
     "mix": mixing.mix,
     "separable": mixing.separable,
     "depthwise": mixing.depthwise,
     "attention": mixing.attention,
-    "recurrent": mixing.recurrent,
-    "source": mixing.source,
+    "recurrent": sequences.recurrent,
+    "embedding": sequences.embedding,
     "follow": following.follow,
     "norm": following.norm,
     "group_norm": following.group_norm,
@@ -39,5 +40,5 @@ KINDS = {
     "skip": joining.gate,
 }
 # Kinds that make new channels out of all old ones.
-MIXING = ("mix", "separable", "attention", "recurrent", "source")
+MIXING = ("mix", "separable", "attention", "recurrent", "embedding")
 NORMS = ("norm", "group_norm")

@@ -41,6 +41,8 @@ class CallPlan:
         for point in points:
             if point.kind == "layer":
                 point.layer.gate = self._hook(point)
+            elif point.kind == "recurrence":
+                point.layer.recurrent_gate = self._hook(point)
         for index, gate in enumerate(channel_map.gates):
             gate.layer.gate = self._branch_hook(index)
 
@@ -83,13 +85,13 @@ class CallPlan:
         self._gate_scales = np.array(gate_scales)
 
     def _hook(self, point):
-        def gate(outputs):
+        def gate(outputs, axis=point.axis):
             for factor in (
                 self._factors.get(id(point)),
                 self._unit_factor(point),
             ):
                 if factor is not None:
-                    outputs = _scale(outputs, factor, point.axis)
+                    outputs = _scale(outputs, factor, axis)
             return outputs
 
         return gate

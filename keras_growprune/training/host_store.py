@@ -33,12 +33,17 @@ class HostStore:
         for weight in channel_map.weights:
             value = weight.variable.numpy()
             labelled = sum(units is not None for units in weight.units)
-            is_kernel = value.ndim > 1 and labelled > 0
-            self.values.append(value)
+            is_state = self._is_state(weight)
+            is_kernel = value.ndim > 1 and labelled > 0 and not is_state
+            self.values.append(np.zeros_like(value) if is_state else value)
             axis = self._drawn_axis(weight)
             self.drawn.append(
                 np.zeros(value.shape[axis], dtype=bool) if is_kernel else None
             )
+
+    @staticmethod
+    def _is_state(weight):
+        return weight.attribute in axes_of(weight.layer).states
 
     @staticmethod
     def _drawn_axis(weight):
@@ -90,6 +95,8 @@ class HostStore:
         """Copies a weight and its slots from the device to the host."""
         where = np.ix_(*entries)
         read = keras_internals.read_variable
+        if self._is_state(self._map.weights[index]):
+            self.values[index][...] = 0  # what left is out of date
         self.values[index][where] = read(self._map.weights[index].variable)
         for name, slot in self.slot_variables(index):
             self.slots[name, index][where] = read(slot)

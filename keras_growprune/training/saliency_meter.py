@@ -147,8 +147,13 @@ class SaliencyMeter:
             if gradient is None:
                 continue
             value = ops.cast(ops.convert_to_tensor(variable), "float32")
-            gradient = ops.cast(gradient, "float32") / scale
             penalty = _penalty_gradient(variable)
+            if isinstance(gradient, tf.IndexedSlices) and penalty is None:
+                # Of an embedding, only rows that were looked up have one.
+                value = tf.gather(value, gradient.indices)
+                gradient = gradient.values
+            gradient = tf.convert_to_tensor(gradient)
+            gradient = ops.cast(gradient, "float32") / scale
             if penalty is not None:
                 gradient = gradient - ops.cast(penalty, "float32")
             part = ops.multiply(value, gradient)

@@ -11,7 +11,6 @@ from keras_growprune.growth import Rule
 from keras_growprune.growth import SaliencyRule
 from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import axes_of
-from keras_growprune.structure import is_growable
 
 RULES = {rule.name: rule for rule in (SaliencyRule, PaperRule)}
 
@@ -146,9 +145,9 @@ def check_not_grown_elsewhere(model, channel_map):
     """Refuses layers that another growing model has resized, or will."""
     resized = [
         layer.name
-        for layer in channel_map.layers
-        if is_growable(layer)
-        and getattr(layer, axes_of(layer).width_attribute) != layer.full_width
+        for group in channel_map.groups
+        for layer in group.writers
+        if getattr(layer, axes_of(layer).width_attribute) != layer.full_width
     ]
     others = keras_internals.LayerSharing(channel_map.layers, model).find()
     growing = [other.name for other in others if hasattr(other, "_growth")]

@@ -1,0 +1,72 @@
+"""What recurrent layers whose units may come and go have in common."""
+
+import contextlib
+
+from keras_growprune.layers.growable import Growable
+
+
+class GatedRecurrent(Growable):
+    """Mixin of recurrent layers whose units may come and go.
+
+    A unit is a column in each block of the gates, and a row of the recurrent
+    kernel. Its gate acts on what leaves the layer and on that row, so Keras
+    computes the steps as ever, on a GPU by cuDNN.
+
+    Attributes:
+        recurrent_gate: Function applied to the rows of the recurrent kernel
+            where `gate`, which is applied to both, is None.
+    """
+
+    def _init_width(self, full, seed):
+        super()._init_width(full, seed)
+        self.recurrent_gate = None
+
+    @property
+    def units(self):
+        """The present number of units."""
+        return self.cell.units
+
+    @units.setter
+    def units(self, units):
+        cell = self.cell
+        cell.units = cell.output_size = units
+        several = isinstance(cell.state_size, (list, tuple))
+        self.state_size = [units] * len(self.state_size)
+        cell.state_size = [units] * len(cell.state_size) if several else units
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        self._check_in_network()
+        with self._gated_recurrent_kernel():
+            outputs = super(Growable, self).call(
+                sequences,
+                initial_state=initial_state,
+                mask=mask,
+                training=training,
+            )
+        if self.gate is None:
+            return outputs
+        if not self.return_state:
+            return self.gate(outputs)
+        # What an LSTM carries besides is read by itself only.
+        output, state, *carry = outputs
+        return (self.gate(output), self.gate(state), *carry)
+
+    @contextlib.contextmanager
+    def _gated_recurrent_kernel(self):
+        gate = self.gate or self.recurrent_gate
+        if gate is None:
+            yield
+            return
+        # Past Keras's tracking of attributes: the variable stays the cell's.
+        attributes = vars(self.cell)
+        kernel = attributes["recurrent_kernel"]
+        attributes["recurrent_kernel"] = gate(kernel, axis=0)
+        try:
+            yield
+        finally:
+            attributes["recurrent_kernel"] = kernel
+
+    def as_plain_layer(self, **changes):
+        layer = super().as_plain_layer(**changes)
+        layer.use_cudnn = self.use_cudnn  # which the config leaves out
+        return layer
