@@ -15,15 +15,17 @@ class GrowthState:
         gates: Boolean array `(gates,)`, the gated layers in the network.
         saliency, gate_saliency: Measured worth, NaN where never measured.
         logits, gate_logits: Logits of the structure gates.
-        ages, gate_ages: Epochs that each has been in the network.
+        ages, gate_ages: Periods that each has been in the network.
         scales, gate_scales: Factors left over from soft gates of a settled
             network, where no weight could take them in; else 1.
         price: Worth per cost at the margin (default rule), or the paper's
             lambda.
-        epoch: Epochs trained so far.
-        epochs: Length of the run in epochs, 0 before the first `fit`.
+        period: Periods trained so far. A period is the time between two
+            moments at which the structure may change: an epoch, or the part
+            of an epoch that the schedule asks for.
+        periods: Length of the run in periods, 0 before the first `fit`.
         settled: Whether the structure is final.
-        loss_is_finite: Whether the loss of the last epoch was.
+        loss_is_finite: Whether the loss of the last period was.
         random: `numpy.random.Generator` of everything that is drawn.
     """
 
@@ -53,14 +55,14 @@ class GrowthState:
         self.scales = np.ones(units.shape)
         self.gate_scales = np.ones(gates.shape)
         self.price = 0.0
-        self.epoch = 0
-        self.epochs = 0
+        self.period = 0
+        self.periods = 0
         self.settled = False
         self.loss_is_finite = True
         self.random = np.random.default_rng(seed)
 
     def observe(self, units, gates):
-        """Takes in the saliencies that one epoch measured.
+        """Takes in the saliencies that one period measured.
 
         Args:
             units: Array `(units,)`, NaN for units that were not measured.
@@ -69,25 +71,26 @@ class GrowthState:
         self.saliency = average_by_halves(self.saliency, units)
         self.gate_saliency = average_by_halves(self.gate_saliency, gates)
 
-    def end_epoch(self, units, gates):
-        """Counts one epoch of training.
+    def end_period(self, units, gates, count=1):
+        """Counts one period of training.
 
         Args:
             units: Boolean array `(units,)`, what was trained: a unit inside a
                 branch that is off was not.
             gates: Boolean array `(gates,)`, likewise.
+            count: How many periods it was.
         """
-        self.ages = self.ages + units
-        self.gate_ages = self.gate_ages + gates
-        self.epoch += 1
+        self.ages = self.ages + count * units
+        self.gate_ages = self.gate_ages + count * gates
+        self.period += count
 
     def to_arrays(self):
         """Returns the whole state as a dict of NumPy arrays."""
         result = {name: np.array(getattr(self, name)) for name in self._ARRAYS}
         scalars = {
             "price": float(self.price),
-            "epoch": int(self.epoch),
-            "epochs": int(self.epochs),
+            "period": int(self.period),
+            "periods": int(self.periods),
             "settled": bool(self.settled),
             "loss_is_finite": bool(self.loss_is_finite),
             "random": self.random.bit_generator.state,

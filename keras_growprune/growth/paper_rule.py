@@ -70,7 +70,7 @@ class PaperRule(Rule):
         state.gate_logits = np.where(state.gates, 2.5, -2.5)
 
     def temperatures(self, ages, epochs):
-        """Temperature of each unit or layer, from its age in epochs."""
+        """Temperature of each unit or layer, from its age in periods."""
         return relaxation.temperature(
             ages, epochs, final=self.final_temperature
         )
@@ -94,11 +94,11 @@ class PaperRule(Rule):
         return market.units, market.gates
 
     def _presence(self, state):
-        temperatures = self.temperatures(state.ages, state.epochs)
+        temperatures = self.temperatures(state.ages, state.periods)
         return relaxation.presence(state.logits, temperatures)
 
     def _gate_presence(self, state):
-        temperatures = self.temperatures(state.gate_ages, state.epochs)
+        temperatures = self.temperatures(state.gate_ages, state.periods)
         return relaxation.presence(state.gate_logits, temperatures)
 
     def _admissible(self, state, space, units):

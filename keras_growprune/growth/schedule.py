@@ -25,10 +25,16 @@ class GrowthSchedule:
             the run.
         settle_at: Float in [0, 1]. When the structure is fixed, as a fraction
             of the run. At least `peak_at`.
-        restructure_every: Positive integer. Epochs between restructurings.
+        restructure_every: Epochs between restructurings: a positive integer,
+            or a fraction like 0.5 or 0.1 (one over an integer), for runs of
+            few long epochs.
         seed_shape: `"narrow"`: the seed network has all layers, with few units
             each. `"shallow"`: it has its full widths as far as the seed's
             cost allows, and only as many of its gated residual branches.
+
+    Attributes:
+        periods_per_epoch: Into how many parts restructurings divide an epoch:
+            1, or more where `restructure_every` is a fraction.
 
     Raises:
         ValueError: If a fraction is out of its range, the moments are out of
@@ -78,15 +84,7 @@ class GrowthSchedule:
                 f"seed_fraction={seed_fraction}, peak={peak}. "
                 "To prune only, set both to 1.0."
             )
-        if (
-            isinstance(restructure_every, bool)
-            or not isinstance(restructure_every, numbers.Integral)
-            or restructure_every < 1
-        ):
-            raise ValueError(
-                "Argument `restructure_every` must be a positive integer. "
-                f"Received: restructure_every={restructure_every!r}"
-            )
+        periods = _periods_per_epoch(restructure_every)
         if seed_shape not in ("narrow", "shallow"):
             raise ValueError(
                 "Argument `seed_shape` must be 'narrow' or 'shallow'. "
@@ -96,7 +94,10 @@ class GrowthSchedule:
         self.peak = float(peak)
         self.peak_at = float(peak_at)
         self.settle_at = float(settle_at)
-        self.restructure_every = int(restructure_every)
+        self.periods_per_epoch = periods
+        self.restructure_every = (
+            1 / periods if periods > 1 else int(restructure_every)
+        )
         self.seed_shape = seed_shape
 
     @classmethod
@@ -133,7 +134,8 @@ class GrowthSchedule:
         ends on its budget.
 
         Args:
-            epochs: Length of the run in epochs.
+            epochs: Length of the run in epochs; or in periods, here and in
+                the other methods, where an epoch has several.
 
         Returns:
             An integer from 0 to `epochs - 1`.
@@ -148,7 +150,7 @@ class GrowthSchedule:
         settle = self.settle_epoch(epochs)
         if epoch >= settle:
             return epoch == settle
-        return epoch > 0 and epoch % self.restructure_every == 0
+        return epoch > 0 and epoch % math.ceil(self.restructure_every) == 0
 
     def target(self, epoch, epochs, budget):
         """Cost that the network may have in an epoch.
@@ -194,3 +196,20 @@ class GrowthSchedule:
             f"{k}={v!r}" for k, v in self.get_config().items()
         )
         return f"GrowthSchedule({arguments})"
+
+
+def _periods_per_epoch(restructure_every):
+    """Parts of an epoch between whose ends the structure stays as it is."""
+    value = restructure_every
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if value >= 1 and float(value).is_integer():
+            return 1
+        if 0 < value < 1:
+            count = round(1 / value)
+            if math.isclose(count * value, 1, rel_tol=0.02):
+                return count
+    raise ValueError(
+        "Argument `restructure_every` must be a positive integer (epochs), or "
+        "one over an integer (a part of an epoch), such as 0.5, 0.25 or 0.1. "
+        f"Received: restructure_every={restructure_every!r}"
+    )

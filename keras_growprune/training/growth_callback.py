@@ -6,6 +6,10 @@ import keras
 class GrowthCallback(keras.callbacks.Callback):
     """Restructures at the beginning of epochs and adds to their logs.
 
+    Where the schedule restructures more often, it does so within epochs too,
+    before the first training step that lies in the next part. (In the first
+    epoch over data of unknown length it cannot know which one that is.)
+
     `GrowPruneModel.fit` puts it before all other callbacks, so that these see
     the new structure and its entries in the logs.
     """
@@ -13,13 +17,32 @@ class GrowthCallback(keras.callbacks.Callback):
     def __init__(self, controller):
         super().__init__()
         self._controller = controller
+        self._steps = None  # of an epoch, once known
+        self._logs = {}
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._controller.begin_epoch()
+        self._steps = self.params.get("steps") or self._steps
+        self._step, self._part = 0, 0
+        self._controller.begin_period()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        parts = self._controller.schedule.periods_per_epoch
+        if parts == 1 or not self._steps or self._controller.state.settled:
+            return
+        # The last part lasts until the epoch ends, however long that takes.
+        passed = min(int(batch) * parts // self._steps, parts - 1)
+        if passed > self._part:
+            self._controller.end_period(self._logs, passed - self._part)
+            self._part = passed
+            self._controller.begin_period()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step, self._logs = int(batch) + 1, logs or {}
 
     def on_test_begin(self, logs=None):
         self._controller.end_training_steps()  # validation is none
 
     def on_epoch_end(self, epoch, logs=None):
+        self._steps = self._step
         logs = {} if logs is None else logs
         logs.update(self._controller.end_epoch(logs))

@@ -207,8 +207,12 @@ class GrowthController:
             inputs, _ = keras_internals.graph_structure(self.model)
             self.norms.prepare_to_keep(inputs)
         if not self.state.settled:
-            here = self.state.epoch + max(epochs - initial_epoch, 0)
-            self.state.epochs = int(growth_epochs or here)
+            parts = self.schedule.periods_per_epoch
+            # An epoch that was broken off is trained anew.
+            self.state.period -= self.state.period % parts
+            length = parts * max(epochs - initial_epoch, 0)
+            whole = parts * int(growth_epochs or 0)
+            self.state.periods = whole or self.state.period + length
 
     def attach_optimizer(self):
         """Starts to carry the state of a compiled, built optimizer along."""
@@ -216,30 +220,30 @@ class GrowthController:
         if optimizer is not None and optimizer.built:
             self.store.attach(optimizer)
 
-    def begin_epoch(self):
+    def begin_period(self):
         """Restructures where it is time to, and starts the clock."""
         started = time.perf_counter()
         state = self.state
         self._restructured = False
         if not state.settled and self.schedule.restructures(
-            state.epoch, state.epochs
+            state.period, state.periods
         ):
             self._check_finite()
-            if state.epoch >= self.schedule.settle_epoch(state.epochs):
+            if state.period >= self.schedule.settle_epoch(state.periods):
                 self.settle()
             else:
                 units, gates = self.rule.decide(
                     state, self.space, self._target()
                 )
                 self._set_structure(units, gates)
-        self.norms.start_epoch(keeps=self._restructured or not state.settled)
+        self.norms.start_period(keeps=self._restructured or not state.settled)
         self._prepare_gates()
         self._clock.start(time.perf_counter() - started)
 
     def _prepare_gates(self):
         if self.gates:
             cost, budget = self.fractions()["cost"], self.limit / self.cost.full
-            self.gates.prepare_epoch(self.state, cost, budget)
+            self.gates.prepare_period(self.state, cost, budget)
             self.plan.update_penalty(
                 self.space, self.widths(), self.state.gates
             )
@@ -247,7 +251,7 @@ class GrowthController:
     def _target(self):
         budget = self.limit / self.cost.full
         fraction = self.schedule.target(
-            self.state.epoch, self.state.epochs, budget
+            self.state.period, self.state.periods, budget
         )
         return fraction * self.cost.full
 
@@ -297,8 +301,25 @@ class GrowthController:
         self.norms.refresh(self.model)
 
     def end_epoch(self, logs):
-        """Takes in what the epoch measured; returns entries for the logs."""
+        """Ends what is left of an epoch; returns entries for the logs."""
         self.end_training_steps()
+        parts = self.schedule.periods_per_epoch
+        self.end_period(logs, parts - self.state.period % parts)
+        return {
+            **self.fractions(),
+            "price": float(self.state.price),
+            "settled": float(self.state.settled),
+        }
+
+    def end_period(self, logs, count=1):
+        """Takes in what a period measured.
+
+        Args:
+            logs: Logs of the epoch so far.
+            count: How many periods it was: more than one where nobody knew
+                beforehand how many steps an epoch has.
+        """
+        self._clock.stop()
         loss = logs.get("loss")
         self.state.loss_is_finite = loss is None or bool(
             np.all(np.isfinite(loss))
@@ -313,20 +334,15 @@ class GrowthController:
         self.ledger.add(
             examples=measured["examples"],
             flops=fractions.get("flops", float("nan")),
-            epoch=self.state.epoch,
+            epoch=self.state.period // self.schedule.periods_per_epoch,
             cost=fractions["cost"],
             params=fractions["params"],
             units=[int(width) for width in self.widths()],
             gates=[bool(gate) for gate in self.state.gates],
             **seconds,
         )
-        self.state.end_epoch(*self.map.live(self.structure))
+        self.state.end_period(*self.map.live(self.structure), count)
         self.meter.reset(None if self.state.settled else self.structure)
-        return {
-            **fractions,
-            "price": float(self.state.price),
-            "settled": float(self.state.settled),
-        }
 
     # Restructuring
 

@@ -9,7 +9,7 @@ _PASSES = 3
 
 
 class Ledger:
-    """One record per epoch of what it cost and what the network was.
+    """One record per epoch, or part of one, of what it cost.
 
     Attributes:
         epochs: List of dicts with the keys `epoch`, `examples`, `cost`,

@@ -104,7 +104,7 @@ class NormStatistics:
             for buffer, tensor in zip(self._kept, tensors)
         )
 
-    def start_epoch(self, keeps):
+    def start_period(self, keeps):
         """Forgets what was kept, and says whether steps keep examples."""
         self._keeps.assign(keeps)
         for buffer in self._kept or []:

@@ -62,7 +62,7 @@ def structure_table(controller):
     ledger = controller.ledger
     if ledger.epochs and controller.flops is not None:
         totals.append(
-            f"training so far: {len(ledger.epochs)} epochs, "
+            f"training so far: {ledger.epochs[-1]['epoch'] + 1} epochs, "
             f"{ledger.total('training_flops'):.3g} FLOPs, "
             f"{ledger.relative_training_flops():.1%} of what the full network "
             f"takes; {ledger.total('seconds'):.1f} s, of which retracing "

@@ -67,8 +67,8 @@ class TrainedGates:
         for gate, logits, _ in self._with_state():
             setattr(state, logits, gate.logits.numpy().astype(float))
 
-    def prepare_epoch(self, state, cost, budget):
-        """Sets ages, temperature and penalty of the epoch that begins.
+    def prepare_period(self, state, cost, budget):
+        """Sets ages, temperature and penalty of the period that begins.
 
         Args:
             state: The `GrowthState`; its `price` becomes the penalty.
@@ -79,7 +79,7 @@ class TrainedGates:
             return
         for gate, _, ages in self._with_state():
             gate.ages.assign(getattr(state, ages))
-            gate.run_length.assign(max(state.epochs, 1))
+            gate.run_length.assign(max(state.periods, 1))
         penalties = [0.0, 0.0]
         if not state.settled:
             penalties[0] = self._rule.penalty(cost, budget)

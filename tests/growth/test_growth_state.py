@@ -26,7 +26,7 @@ def assert_equal(first, second):
         a, b = getattr(first, name), getattr(second, name)
         np.testing.assert_array_equal(a, b, err_msg=name)
         assert a.dtype == b.dtype, name
-    for name in ("price", "epoch", "epochs", "settled"):
+    for name in ("price", "period", "periods", "settled"):
         assert getattr(first, name) == getattr(second, name), name
 
 
@@ -37,7 +37,7 @@ def test_a_new_state_knows_nothing():
     assert np.isnan(state.saliency).all()
     assert np.isnan(state.gate_saliency).all()
     assert state.ages.tolist() == [0, 0, 0]
-    assert (state.price, state.epoch, state.epochs) == (0.0, 0, 0)
+    assert (state.price, state.period, state.periods) == (0.0, 0, 0)
     assert state.settled is False
 
 
@@ -51,12 +51,12 @@ def test_observing_averages_by_halves():
 
 def test_only_what_is_in_the_network_grows_older():
     state = GrowthState([1, 0], [1, 0], seed=1)
-    state.end_epoch(state.units, state.gates)
+    state.end_period(state.units, state.gates)
     state.units = np.array([True, True])
-    state.end_epoch(state.units, state.gates)
+    state.end_period(state.units, state.gates)
     assert state.ages.tolist() == [2, 1]
     assert state.gate_ages.tolist() == [2, 0]
-    assert state.epoch == 2
+    assert state.period == 2
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -71,9 +71,9 @@ def test_arrays_give_back_exactly_the_same_state(seed, units, gates):
     state.gate_scales = random.normal(size=gates)
     state.gate_logits = random.normal(size=gates)
     state.price = float(random.normal()) / 3
-    state.epochs = int(random.integers(1, 99))
+    state.periods = int(random.integers(1, 99))
     state.settled = bool(random.random() < 0.5)
-    state.end_epoch(state.units, state.gates)
+    state.end_period(state.units, state.gates)
     state.random.random(seed % 7)
     arrays = state.to_arrays()
     assert all(isinstance(value, np.ndarray) for value in arrays.values())
@@ -105,10 +105,10 @@ def test_arrays_are_copies():
 
 def test_numpy_numbers_can_be_saved_too():
     state = GrowthState(np.ones(2), np.ones(0), seed=1)
-    state.epochs = np.int64(5)
+    state.periods = np.int64(5)
     state.price = np.float32(0.5)
     again = GrowthState.from_arrays(state.to_arrays())
-    assert (again.epochs, again.price) == (5, 0.5)
+    assert (again.periods, again.price) == (5, 0.5)
 
 
 def test_a_state_without_its_units_is_refused():

@@ -30,7 +30,7 @@ def make_state(units, gates, logits, gate_logits, epochs=10):
     state = GrowthState(units, gates, seed=0)
     state.logits = np.array(logits, float)
     state.gate_logits = np.array(gate_logits, float)
-    state.epochs = epochs
+    state.periods = epochs
     return state
 
 

@@ -151,7 +151,7 @@ def test_growth_epochs_must_be_a_positive_integer(epochs):
 def test_growth_epochs_may_be_an_integer_of_numpy():
     model = compile_model(grow(dense()))
     fit(model, epochs=1, growth_epochs=np.int64(4))
-    assert model.schedule.restructures(1, model._growth.state.epochs)
+    assert model.schedule.restructures(1, model._growth.state.periods)
 
 
 def test_fit_before_compile_is_refused_as_keras_does():

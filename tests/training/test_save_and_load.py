@@ -85,7 +85,7 @@ def test_budget_schedule_rule_and_position_are_those_that_were_saved(tmp_path):
     for key in ("budget", "schedule", "rule", "width_multiple", "seed"):
         assert saved[key] == config[key]
     state = again._growth.state
-    assert (state.epoch, state.epochs, state.settled) == (3, 10, False)
+    assert (state.period, state.periods, state.settled) == (3, 10, False)
     np.testing.assert_array_equal(state.logits, model._growth.state.logits)
     assert again._growth.space.multiples.tolist() == [2, 2]
 
