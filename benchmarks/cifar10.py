@@ -12,11 +12,7 @@ are there already are not trained again, so the table grows over days.
 nothing else should run. `--report` writes table and plots from all files.
 """
 
-import concurrent.futures
 import json
-import os
-import platform
-import subprocess
 import sys
 
 import cells
@@ -24,7 +20,6 @@ import keras
 import memory
 import methods
 import report
-import tensorflow as tf
 import timing
 from absl import app
 from absl import flags
@@ -34,10 +29,9 @@ from task import RESULTS
 from task import Task
 
 FLAGS = flags.FLAGS
-_FROM_SCRATCH = "_from_scratch"
 NAMES = [
     *methods.METHODS,
-    *(name + _FROM_SCRATCH for name in methods.GROWN),
+    *(name + cells.FROM_SCRATCH for name in methods.GROWN),
 ]
 
 flags.DEFINE_enum("preset", "small", list(PRESETS), "Sizes of the task.")
@@ -47,12 +41,6 @@ flags.DEFINE_integer("jobs", 1, "Cells to train at the same time.")
 flags.DEFINE_bool("time", False, "Time the cells' networks, train nothing.")
 flags.DEFINE_bool("report", False, "Write table and plots, train nothing.")
 flags.DEFINE_bool("here", False, "Train in this process, not in a new one.")
-
-_ONE_THREAD = {
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-}
 
 
 def folder():
@@ -68,8 +56,8 @@ def train_cell(method, seed):
     task = Task(FLAGS.preset)
     memory.forget_peak()  # that of loading the data
     keras.utils.set_random_seed(seed)
-    if method.endswith(_FROM_SCRATCH):
-        source = cell_path(method.removesuffix(_FROM_SCRATCH), seed)
+    if method.endswith(cells.FROM_SCRATCH):
+        source = cell_path(method.removesuffix(cells.FROM_SCRATCH), seed)
         cell = json.loads(source.read_text())
         result = methods.from_scratch(task, seed, cell)
     else:
@@ -79,11 +67,7 @@ def train_cell(method, seed):
         "seed": seed,
         **result,
         "peak_mib": memory.peak_mib(),
-        "versions": {
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "machine": platform.machine(),
-        },
+        "versions": cells.versions(),
     }
     cells.write(cell_path(method, seed), cell)
     print(
@@ -97,37 +81,13 @@ def train_cell(method, seed):
 def train_in_new_process(method, seed):
     if cell_path(method, seed).exists():
         return
-    run_with_one_thread(
-        f"--preset={FLAGS.preset}", f"--methods={method}", f"--seeds={seed}"
+    cells.run_with_one_thread(
+        __file__,
+        "--here",
+        f"--preset={FLAGS.preset}",
+        f"--methods={method}",
+        f"--seeds={seed}",
     )
-
-
-def run_with_one_thread(*arguments):
-    """Runs this file in a process of its own."""
-    subprocess.run(
-        [sys.executable, __file__, "--here", *arguments],
-        env={**os.environ, **_ONE_THREAD},
-        check=True,
-    )
-
-
-def train_all(names, seeds):
-    """Trains missing cells; one from scratch after the one it is made from."""
-    chains = [
-        [each for each in (name, name + _FROM_SCRATCH) if each in names]
-        for name in names
-        if not name.endswith(_FROM_SCRATCH)
-        or name.removesuffix(_FROM_SCRATCH) not in names
-    ]
-
-    def train(seed, chain):
-        for method in chain:
-            train_in_new_process(method, seed)
-
-    with concurrent.futures.ThreadPoolExecutor(FLAGS.jobs) as pool:
-        runs = [pool.submit(train, s, chain) for s in seeds for chain in chains]
-        for run in runs:
-            run.result()
 
 
 def main(argv):
@@ -141,7 +101,7 @@ def main(argv):
         document = RESULTS.parents[1] / "RESULTS.md"
         print(report.write(folder(), NAMES, document))
     elif FLAGS.time and not FLAGS.here:
-        run_with_one_thread(*sys.argv[1:])
+        cells.run_with_one_thread(__file__, "--here", *sys.argv[1:])
     elif FLAGS.time:
         timing.time_cells(FLAGS.preset, folder(), FLAGS.methods, seeds)
     elif FLAGS.here:
@@ -149,7 +109,7 @@ def main(argv):
             for seed in seeds:
                 train_cell(method, seed)
     else:
-        train_all(FLAGS.methods, seeds)
+        cells.train_all(FLAGS.methods, seeds, FLAGS.jobs, train_in_new_process)
 
 
 if __name__ == "__main__":

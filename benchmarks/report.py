@@ -54,23 +54,37 @@ def paired(cells, other, key="accuracy"):
     return mean, quantile * spread, len(differences)
 
 
-def table(folder, methods, baseline="narrow"):
-    """Renders the mean over seeds of each method as a Markdown table."""
+def table(
+    folder, methods, baseline="narrow", score="accuracy", columns=_COLUMNS
+):
+    """Renders the mean over seeds of each method as a Markdown table.
+
+    Args:
+        folder: Where the cells are.
+        methods: Names of methods, in the order of the rows.
+        baseline: The method that others are compared with, seed by seed.
+        score: Entry of a cell that they are compared by.
+        columns: Maps titles to further entries.
+    """
     cells = read_cells(folder)
     columns = {
         name: key
-        for name, key in _COLUMNS.items()
+        for name, key in columns.items()
         if any(
             cell.get(key) for each in cells.values() for cell in each.values()
         )
     }
-    header = ["method", "seeds", "accuracy", f"minus {baseline}", *columns]
+    header = ["method", "seeds", score, f"minus {baseline}", *columns]
     lines = [_row(header), "|---" * len(header) + "|"]
     for method in methods:
         if method in cells:
             other = {} if method == baseline else cells[baseline]
             lines.append(
-                _row(_entries(method, cells[method], other, columns.values()))
+                _row(
+                    _entries(
+                        method, cells[method], other, score, columns.values()
+                    )
+                )
             )
     return "\n".join(lines)
 
@@ -85,12 +99,12 @@ def _mean(cells, key):
     return statistics.mean(values) if values else math.nan
 
 
-def _entries(method, cells, baseline, keys):
-    values = [c["accuracy"] for c in cells.values() if "accuracy" in c]
+def _entries(method, cells, baseline, score, keys):
+    values = [c[score] for c in cells.values() if score in c]
     accuracy = f"{statistics.mean(values):.2f}" if values else ""
     if len(values) > 1:
         accuracy += f" ± {statistics.stdev(values):.2f}"
-    difference, half, count = paired(cells, baseline)
+    difference, half, count = paired(cells, baseline, score)
     shown = f"{difference:+.2f}" if count else ""
     if math.isfinite(half):
         shown += f" ± {half:.2f}"

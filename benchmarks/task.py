@@ -9,6 +9,7 @@ import time
 
 import keras
 import numpy as np
+from growing_task import GrowingTask
 
 import keras_growprune as kgp
 
@@ -53,7 +54,7 @@ PRESETS = {
 }
 
 
-class Task:
+class Task(GrowingTask):
     """CIFAR-10 in one size.
 
     Settings are chosen by accuracy on images of the training set that are not
@@ -88,37 +89,6 @@ class Task:
             weight_decay=self.preset.weight_decay,
         )
 
-    @functools.cached_property
-    def shapes(self):
-        """A growing network that is never trained: it knows structures."""
-        return kgp.GrowPruneModel(
-            *self.network(), kgp.Budget(flops=1.0), seed=0
-        )
-
-    def structure(self, widths=1.0, gates=None):
-        """A structure of the network.
-
-        Args:
-            widths: List, units of each group; or a fraction of the full ones.
-            gates: List of bools, gated layers. Defaults to `None`: all.
-        """
-        groups = self.shapes.groups
-        if isinstance(widths, float):
-            widths = [max(1, round(group.size * widths)) for group in groups]
-        units = np.zeros(self.shapes.structure.units.shape, bool)
-        for group, width in zip(groups, widths):
-            units[group.start : group.start + width] = True
-        count = len(self.shapes.structure.gates)
-        gates = np.full(count, True) if gates is None else gates
-        return kgp.Structure(units, gates)
-
-    def widths(self, structure):
-        """Units of each group, as a list."""
-        return [
-            int(np.count_nonzero(structure.units[group.slice]))
-            for group in self.shapes.groups
-        ]
-
     def shallow_structures(self):
         """All structures of full width that lack at least one block."""
         count = len(self.shapes.structure.gates)
@@ -128,10 +98,6 @@ class Task:
             for gates in choices
             if not all(gates)
         ]
-
-    def plain(self, structure=None):
-        """A plain, untrained network of a structure; the full one's if None."""
-        return self.shapes.untrained(structure or self.structure())
 
     @functools.cached_property
     def profile(self):
@@ -146,29 +112,6 @@ class Task:
                 verbose=0,
             ).save(path)
         return kgp.DeviceProfile.load(path)
-
-    @functools.cached_property
-    def full_flops(self):
-        return kgp.count_flops(self.plain())
-
-    def relative_flops(self, model):
-        return kgp.count_flops(model) / self.full_flops
-
-    def widest(self, costs_at_most, gates=None):
-        """The widest uniformly narrow structure.
-
-        Args:
-            costs_at_most: Function of a plain network, whether it is allowed.
-            gates: As in `structure`.
-
-        Returns:
-            A `Structure`, or None if no width is allowed.
-        """
-        for width in np.arange(1.0, 0.0, -1 / 128):
-            structure = self.structure(float(width), gates)
-            if costs_at_most(self.plain(structure)):
-                return structure
-        return None
 
     def train(self, model, seed, epochs=None, learning_rate=None, **fit):
         """Trains a model from where it is.
