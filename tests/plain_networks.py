@@ -204,7 +204,7 @@ def softmax_over_channels():
 
 
 def recurrent():
-    """Recurrent layers, which read units and keep their own."""
+    """Recurrent layers, between convolutions, in both directions."""
     inputs = keras.Input((6,), dtype="int32")
     x = layers.Embedding(5, 4)(inputs)
     x = layers.Conv1D(6, 3, padding="same")(x)
@@ -213,6 +213,53 @@ def recurrent():
     x = layers.Bidirectional(layers.GRU(3, return_sequences=True))(x)
     x, state = layers.SimpleRNN(3, return_state=True)(layers.Dense(4)(x))
     return keras.Model(inputs, layers.Dense(2)(x + state))
+
+
+def stacked_recurrent():
+    """Residual sums of LSTMs, masks, a head at each step."""
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(5, 4, mask_zero=True)(inputs)
+    y = layers.LSTM(4, return_sequences=True, unroll=True)(x)
+    x = layers.Add()([x, layers.Dropout(0.2)(y)])
+    x = layers.Add()([x, layers.LSTM(4, return_sequences=True)(x)])
+    x = layers.GRU(5, reset_after=False, return_sequences=True)(x)
+    x = layers.GRU(4, use_bias=False, go_backwards=True, return_sequences=True)(
+        x
+    )
+    return keras.Model(inputs, layers.TimeDistributed(layers.Dense(3))(x))
+
+
+def both_directions():
+    """All ways to merge two directions."""
+    inputs = keras.Input((6, 2))
+    x = layers.Dense(4)(inputs)
+    for mode in ("concat", "sum", "mul", "ave"):
+        layer = layers.LSTM(3, return_sequences=True)
+        x = layers.Bidirectional(layer, merge_mode=mode)(x)
+    forward, backward = layers.Bidirectional(layers.GRU(3), merge_mode=None)(x)
+    both = layers.Bidirectional(layers.LSTM(3, return_state=True))(x)
+    outputs = [layers.Dense(2)(each) for each in (forward, backward, *both)]
+    return keras.Model(inputs, outputs)
+
+
+def encoder_and_decoder():
+    """A recurrent layer starts from the states of another one."""
+    source = keras.Input((5,), dtype="int32", name="source")
+    target = keras.Input((6,), dtype="int32", name="target")
+    x = layers.Embedding(5, 4)(source)
+    _, *states = layers.LSTM(6, return_state=True)(x)
+    x = layers.Embedding(5, 3)(target)
+    x = layers.LSTM(6, return_sequences=True)(x, initial_state=states)
+    return keras.Model([source, target], layers.Dense(5)(x))
+
+
+def tied_embeddings():
+    """One table for words that come in and words that go out."""
+    inputs = keras.Input((6,), dtype="int32")
+    table = layers.ReversibleEmbedding(5, 8)
+    x = layers.LSTM(7, return_sequences=True)(table(inputs))
+    x = layers.LSTM(8, return_sequences=True)(x)
+    return keras.Model(inputs, table(x, reverse=True))
 
 
 ACROSS_CHANNELS = (attention, group_norm, softmax_over_channels)
@@ -229,4 +276,8 @@ COMPLETE = (
     nested,
     frozen_base,
     recurrent,
+    stacked_recurrent,
+    both_directions,
+    encoder_and_decoder,
+    *([tied_embeddings] if hasattr(layers, "ReversibleEmbedding") else []),
 )

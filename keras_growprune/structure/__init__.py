@@ -20,10 +20,12 @@ from keras_growprune.structure.expansion import expand_call
 from keras_growprune.structure.gate_points import GatePoint
 from keras_growprune.structure.gate_points import find_branch_points
 from keras_growprune.structure.gate_points import find_gate_points
+from keras_growprune.structure.gate_points import find_recurrent_ends
 from keras_growprune.structure.graph_copy import GraphCopy
 from keras_growprune.structure.identity_branches import IdentityBranch
 from keras_growprune.structure.identity_branches import find_identity_branches
 from keras_growprune.structure.reshaping import whole_key
+from keras_growprune.structure.sequences import candidate_columns
 from keras_growprune.structure.sequences import is_reverse
 from keras_growprune.structure.sequences import recurrent_parts
 from keras_growprune.structure.structure import Structure
@@ -43,6 +45,7 @@ __all__ = [
     "axes_of_class",
     "bidirectional",
     "call_on_symbols",
+    "candidate_columns",
     "channel_axis",
     "clone_layer",
     "copy_weights",
@@ -51,6 +54,7 @@ __all__ = [
     "make_layer",
     "find_gate_points",
     "find_identity_branches",
+    "find_recurrent_ends",
     "is_growable",
     "is_reverse",
     "recurrent_parts",

@@ -121,11 +121,7 @@ def find_gate_points(channel_map):
 def find_branch_points(channel_map):
     """Returns one `GatePoint` per gated layer, at the end of its branch."""
     consumers = _consumers(channel_map)
-    producers = {
-        id(tensor): call
-        for call in channel_map.calls
-        for tensor in call.outputs
-    }
+    producers = _producers(channel_map)
     calls = [call.layer for call in channel_map.calls]
     points = []
     for gate in channel_map.gates:
@@ -152,18 +148,41 @@ def find_branch_points(channel_map):
     return points
 
 
+def find_recurrent_ends(channel_map):
+    """The recurrent layers at the ends of residual branches.
+
+    Returns:
+        One list for each gated layer, empty where its branch ends otherwise.
+    """
+    consumers = _consumers(channel_map)
+    producers = _producers(channel_map)
+    found = []
+    for gate in channel_map.gates:
+        branch = channel_map.calls[gate.call].inputs[1]
+        end = _end(branch, producers, consumers)
+        is_sum = axes.axes_of(gate.layer).channels == "gate"
+        found.append(recurrent_parts(end.layer) if is_sum and end else [])
+    return found
+
+
 def _end_with_weights(tensor, producers, consumers):
-    """The call whose weights scale a branch, or None.
+    """The call whose weights scale a branch, or None."""
+    call = _end(tensor, producers, consumers)
+    if call is None or axes.axes_of(call.layer) is None:
+        return None
+    is_alone = call.layer is call.operation
+    return call if is_alone and is_linear(call.layer) else None
+
+
+def _end(tensor, producers, consumers):
+    """The call that a branch ends with, or None.
 
     What lies between it and the end of the branch only passes a scale on.
     """
     while len(consumers[id(tensor)]) == 1 and id(tensor) in producers:
         call = producers[id(tensor)]
-        if call.layer is not call.operation or not is_linear(call.layer):
-            return None
         if not _passes_scale_on(call.layer):
-            known = axes.axes_of(call.layer)
-            return call if known is not None else None
+            return call
         tensor = call.inputs[0]
     return None
 
@@ -180,6 +199,14 @@ def is_linear(layer):
     activation = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", None)
     return activation is None or name == "linear"
+
+
+def _producers(channel_map):
+    return {
+        id(tensor): call
+        for call in channel_map.calls
+        for tensor in call.outputs
+    }
 
 
 def _consumers(channel_map):

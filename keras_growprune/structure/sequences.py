@@ -22,6 +22,23 @@ def recurrent_parts(layer):
     return parts if known else []
 
 
+def candidate_columns(columns, units):
+    """Columns of a recurrent layer's kernels that its output starts from.
+
+    Where they and their biases are zero, what a step adds to the state is
+    `activation(0)`; with a tanh, and from a state of zero, all outputs are.
+
+    Args:
+        columns: Number of columns of its kernels.
+        units: Number of its units.
+
+    Returns:
+        Integer array, one column for each unit.
+    """
+    place = 2 if columns > units else 0  # Keras's orders: i f c o, and z r h
+    return np.arange(place * units, (place + 1) * units)
+
+
 def recurrent(tracer, call):
     """Recurrent layers: a unit has a column in each block of its gates.
 

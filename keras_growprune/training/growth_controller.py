@@ -16,6 +16,7 @@ from keras_growprune.structure import Structure
 from keras_growprune.structure import find_branch_points
 from keras_growprune.structure import find_gate_points
 from keras_growprune.structure import find_identity_branches
+from keras_growprune.structure import find_recurrent_ends
 from keras_growprune.structure import trace_channels
 from keras_growprune.training import validation
 from keras_growprune.training.call_plan import CallPlan
@@ -89,7 +90,11 @@ class GrowthController:
         self.store = HostStore(self.map)
         self._identities = find_identity_branches(self.map)
         self.restructurer = Restructurer(
-            self.map, self.store, branch_points, self._identities
+            self.map,
+            self.store,
+            branch_points,
+            self._identities,
+            find_recurrent_ends(self.map),
         )
         self.meter = SaliencyMeter(self.map, points, branch_points)
         self.norms = NormStatistics(self.map.layers)

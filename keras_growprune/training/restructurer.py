@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_growprune import keras_internals
 from keras_growprune.structure import Structure
+from keras_growprune.structure import candidate_columns
 from keras_growprune.structure import is_growable
 
 
@@ -22,13 +23,18 @@ class Restructurer:
         store: The `HostStore`.
         branch_points: One `GatePoint` per gate, the end of its branch.
         identities: One `IdentityBranch` or None per gate.
+        recurrent_ends: One list per gate, the recurrent layers that its
+            branch ends with.
     """
 
-    def __init__(self, channel_map, store, branch_points, identities):
+    def __init__(
+        self, channel_map, store, branch_points, identities, recurrent_ends
+    ):
         self._map = channel_map
         self._store = store
         self._branch_points = branch_points
         self._identities = identities
+        self._recurrent_ends = recurrent_ends
         self.structure = Structure(
             np.ones(channel_map.unit_count, bool),
             np.ones(len(channel_map.gates), bool),
@@ -66,6 +72,8 @@ class Restructurer:
                 self._store.keep(index, each)
         for gate, statistics in (new_gates or {}).items():
             self._silence(self._branch_points[gate])
+            for layer in self._recurrent_ends[gate]:
+                self._silence_recurrent(layer, structure)
             if self._identities[gate] is not None:
                 self._repeat_input(
                     self._identities[gate], structure, statistics
@@ -141,6 +149,23 @@ class Restructurer:
                 self._store.clear(index)
                 if self._store.drawn[index] is not None:
                     self._store.drawn[index][:] = True
+
+    def _silence_recurrent(self, layer, structure):
+        """Makes a recurrent layer return zeros."""
+        units = self._map.units_of(layer)
+        active = np.append(structure.units, True)
+        for index, weight in enumerate(self._map.weights):
+            if weight.layer is not layer or "cell." not in weight.attribute:
+                continue
+            size = len(units) or layer.units
+            columns = candidate_columns(weight.full_shape[-1], size)
+            if self._store.drawn[index] is None or "bias" in weight.attribute:
+                self._store.put(index, (..., columns), 0.0)
+                continue
+            self._store.clear(index)
+            # Units that come later are no part of this: they start as all do.
+            here = active[units] if len(units) else slice(None)
+            self._store.drawn[index][columns[here]] = True
 
     def _repeat_input(self, branch, structure, statistics):
         """Makes the branch of a skip return what goes into it."""
