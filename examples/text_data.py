@@ -90,26 +90,23 @@ def _documentation():
     import pydoc_data.topics
 
     topics = pydoc_data.topics.topics
-    lines = {}  # topics repeat each other: each paragraph once
-    for name in sorted(topics):
-        for paragraph in re.split(r"\n\s*\n", topics[name]):
-            words = tuple(re.findall(r"\w+|[^\w\s]", paragraph.lower()))
-            if words:
-                lines[words] = None
-    parts = {part: [] for part in _PARTS}
-    for index, words in enumerate(lines):
-        block = index // _BLOCK % 10
-        parts[{4: "valid", 9: "test"}.get(block, "train")].append(words)
-    counts = collections.Counter(
-        word for line in parts["train"] for word in line
-    )
-    return [
-        [
-            [w if counts[w] >= _LEAST_OFTEN else UNKNOWN for w in line]
-            for line in parts[part]
-        ]
-        for part in _PARTS
+    lines = [
+        re.findall(r"\w+|[^\w\s]", paragraph.lower())
+        for name in sorted(topics)
+        for paragraph in re.split(r"\n\s*\n", topics[name])
     ]
+    lines = dict.fromkeys(map(tuple, lines))  # topics repeat each other
+    counts = collections.Counter(word for line in lines for word in line)
+    masked = [
+        tuple(w if counts[w] >= _LEAST_OFTEN else UNKNOWN for w in line)
+        for line in lines
+        if line
+    ]
+    parts = {part: [] for part in _PARTS}
+    for index, line in enumerate(dict.fromkeys(masked)):
+        block = index // _BLOCK % 10
+        parts[{4: "valid", 9: "test"}.get(block, "train")].append(line)
+    return [parts[part] for part in _PARTS]
 
 
 def streams(numbers, batch_size, steps):

@@ -1,33 +1,22 @@
 import csv
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
+from absl import app
 
 import keras_growprune as kgp
-
-ROOT = pathlib.Path(__file__).parents[2]
-SCRIPT = ROOT / "examples" / "device_timings.py"
+from tests.examples.running import run_example
 
 
 def run(*flags):
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *flags],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    return run_example("device_timings", *flags)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("phone") / "timings"
-    result = run(f"--write={folder}", "--count=6", "--batch_size=2")
-    assert result.returncode == 0, result.stderr
+    run(f"--write={folder}", "--count=6", "--batch_size=2")
     return folder
 
 
@@ -62,8 +51,7 @@ def test_a_profile_is_fitted_to_the_times_that_were_filled_in(folder, tmp_path):
             )
             writer.writerow([name, milliseconds])
     target = tmp_path / "phone.json"
-    result = run(f"--fit={filled}", f"--profile={target}")
-    assert result.returncode == 0, result.stderr
+    run(f"--fit={filled}", f"--profile={target}")
     profile = kgp.DeviceProfile.load(target)
     assert (profile.runtime, profile.batch_size) == ("litert", 2)
     model = kgp.GrowPruneModel(
@@ -76,6 +64,5 @@ def test_a_profile_is_fitted_to_the_times_that_were_filled_in(folder, tmp_path):
 
 
 def test_times_are_never_overwritten(folder):
-    result = run(f"--write={folder}")
-    assert result.returncode != 0
-    assert "is there already" in result.stderr + result.stdout
+    with pytest.raises(app.UsageError, match="is there already"):
+        run(f"--write={folder}")

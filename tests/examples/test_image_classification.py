@@ -1,27 +1,14 @@
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
 
 import keras_growprune as kgp
-
-ROOT = pathlib.Path(__file__).parents[2]
-SCRIPT = ROOT / "examples" / "image_classification.py"
+from tests.examples.running import run_example
 
 
 def run(tmp_path, *flags):
-    command = [sys.executable, str(SCRIPT), f"--output={tmp_path}", *flags]
-    # The checkout comes first, as for the tests in this process.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        command, capture_output=True, text=True, env=environment
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    return run_example("image_classification", f"--output={tmp_path}", *flags)
 
 
 def test_main_job_prints_the_table_and_writes_what_it_trained(tmp_path):

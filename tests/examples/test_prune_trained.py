@@ -1,35 +1,24 @@
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 
 import keras_growprune as kgp
-
-ROOT = pathlib.Path(__file__).parents[2]
+from tests.examples.running import run_example
 
 
 def test_a_trained_network_is_halved(tmp_path):
-    command = [
-        sys.executable,
-        str(ROOT / "examples" / "prune_trained.py"),
+    output = run_example(
+        "prune_trained",
         f"--output={tmp_path}",
         "--width=0.5",
         "--epochs=2",
         "--pruning_epochs=2",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        command, capture_output=True, text=True, env=environment
     )
-    assert result.returncode == 0, result.stderr
-    assert "May leave with their branch: add, add_1, add_2" in result.stdout
+    assert "May leave with their branch: add, add_1, add_2" in output
     rows = dict(
         (name, [int(n.replace(",", "")) for n in numbers])
         for name, *numbers in re.findall(
-            r"^(trained|pruned) .*% +([\d,]+) +([\d,]+)", result.stdout, re.M
+            r"^(trained|pruned) .*% +([\d,]+) +([\d,]+)", output, re.M
         )
     )
     assert rows["pruned"][0] <= 0.5 * rows["trained"][0]

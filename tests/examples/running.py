@@ -1,0 +1,35 @@
+"""Runs examples in the tests' own process: to import TensorFlow takes long."""
+
+import contextlib
+import importlib.util
+import io
+import pathlib
+
+from absl import flags
+
+FOLDER = pathlib.Path(__file__).parents[2] / "examples"
+
+
+def run_example(name, *arguments):
+    """Does what `python examples/<name>.py <arguments>` does.
+
+    Args:
+        name: Name of the example.
+        *arguments: Command line flags.
+
+    Returns:
+        What it prints.
+    """
+    path = FOLDER / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    before = set(flags.FLAGS)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            spec.loader.exec_module(module)
+            module.main(flags.FLAGS([str(path), *arguments]))
+    finally:
+        flags.FLAGS.unparse_flags()
+        flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
+    return printed.getvalue()
