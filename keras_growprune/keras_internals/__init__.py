@@ -26,6 +26,7 @@ from keras_growprune.keras_internals.layers import own_functions
 from keras_growprune.keras_internals.layers import own_variables
 from keras_growprune.keras_internals.layers import parts
 from keras_growprune.keras_internals.layers import refresh_target_shape
+from keras_growprune.keras_internals.layers import replaced_weight
 from keras_growprune.keras_internals.layers import takes_training
 from keras_growprune.keras_internals.layers import trusting
 from keras_growprune.keras_internals.lazy_functional import LazyFunctional
@@ -90,6 +91,7 @@ __all__ = [
     "reindexed",
     "release_memory",
     "resize_variable",
+    "replaced_weight",
     "set_tensor_shape",
     "slot_initial_values",
     "takes_training",

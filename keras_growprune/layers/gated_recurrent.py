@@ -2,6 +2,7 @@
 
 import contextlib
 
+from keras_growprune import keras_internals
 from keras_growprune.layers.growable import Growable
 
 
@@ -17,9 +18,23 @@ class GatedRecurrent(Growable):
             where `gate`, which is applied to both, is None.
     """
 
-    def _init_width(self, full, seed):
-        super()._init_width(full, seed)
-        self.recurrent_gate = None
+    recurrent_gate = None
+    _is_working = False
+    _use_cudnn = "auto"
+
+    @property
+    def use_cudnn(self):
+        """As in Keras; only called itself, the layer has its gates.
+
+        `Bidirectional` could fuse both directions into one operation, which
+        would pass them by.
+        """
+        is_gated = self.gate is not None or self.recurrent_gate is not None
+        return self._use_cudnn if self._is_working or not is_gated else False
+
+    @use_cudnn.setter
+    def use_cudnn(self, value):
+        self._use_cudnn = value
 
     @property
     def units(self):
@@ -36,7 +51,7 @@ class GatedRecurrent(Growable):
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
         self._check_in_network()
-        with self._gated_recurrent_kernel():
+        with self._gated_kernel():
             outputs = super(Growable, self).call(
                 sequences,
                 initial_state=initial_state,
@@ -52,21 +67,22 @@ class GatedRecurrent(Growable):
         return (self.gate(output), self.gate(state), *carry)
 
     @contextlib.contextmanager
-    def _gated_recurrent_kernel(self):
+    def _gated_kernel(self):
+        """Inside, the layer is being called, with its gate on its rows."""
         gate = self.gate or self.recurrent_gate
-        if gate is None:
-            yield
-            return
-        # Past Keras's tracking of attributes: the variable stays the cell's.
-        attributes = vars(self.cell)
-        kernel = attributes["recurrent_kernel"]
-        attributes["recurrent_kernel"] = gate(kernel, axis=0)
+        self._is_working = True
         try:
-            yield
+            if gate is None:
+                yield
+                return
+            name = "recurrent_kernel"
+            kernel = gate(self.cell.recurrent_kernel, axis=0)
+            with keras_internals.replaced_weight(self.cell, name, kernel):
+                yield
         finally:
-            attributes["recurrent_kernel"] = kernel
+            self._is_working = False
 
     def as_plain_layer(self, **changes):
         layer = super().as_plain_layer(**changes)
-        layer.use_cudnn = self.use_cudnn  # which the config leaves out
+        layer.use_cudnn = self._use_cudnn  # which the config leaves out
         return layer

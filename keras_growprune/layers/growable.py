@@ -24,11 +24,11 @@ class Growable:
     """
 
     is_growable = True
+    gate = None
 
     def _init_width(self, full, seed):
         self.full_width = int(full)
         self.seed_width = None if seed is None else int(seed)
-        self.gate = None
 
     @property
     def _width_name(self):

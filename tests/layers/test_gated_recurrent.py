@@ -135,6 +135,30 @@ def test_fast_path_of_keras_is_taken_with_and_without_gates(monkeypatch):
     assert len(layer.weights) == 3
 
 
+@pytest.mark.skipif(
+    not hasattr(keras.src.backend, "bidirectional_lstm"),
+    reason="an older Keras never fuses both directions",
+)
+def test_both_directions_are_not_fused_past_the_gates(monkeypatch):
+    calls = []
+
+    def fused(*args, **kwargs):
+        calls.append(kwargs)
+        raise NotImplementedError
+
+    monkeypatch.setattr("keras.src.backend.bidirectional_lstm", fused)
+    layer = layers.Bidirectional(kgp.layers.GatedLSTM(2))
+    x = np.ones((1, 3, 1), "float32")
+    layer(x)
+    before = len(calls)  # built by the first call, so fused from the second on
+    layer(x)
+    assert len(calls) > before
+    before = len(calls)
+    layer.forward_layer.gate = lambda x, axis=-1: x * 2.0
+    layer(x)
+    assert len(calls) == before
+
+
 def test_choice_of_implementation_survives():
     layer = kgp.layers.GatedLSTM(2, use_cudnn=False)
     assert layer.as_plain_layer().use_cudnn is False
