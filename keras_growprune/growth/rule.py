@@ -6,7 +6,7 @@ from keras_growprune.growth.schedule import GrowthSchedule
 
 
 class Rule(abc.ABC):
-    """Decides once an epoch which units and layers are in the network.
+    """Decides once a period which units and layers are in the network.
 
     To save a model with a rule of your own, register the rule's class with
     `keras.saving.register_keras_serializable` and override `get_config`.

@@ -21,7 +21,8 @@ class SaliencyRule(Rule):
     logits follow the measurement: `log(saliency / cost) - log(price)`.
 
     Args:
-        gate_grace: Epochs for which a new layer may not be sold.
+        gate_grace: Periods (epochs, unless the schedule divides them) for
+            which a new layer may not be sold.
     """
 
     name = "saliency"

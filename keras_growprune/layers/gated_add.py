@@ -16,9 +16,10 @@ class GatedAdd(GatedPair):
     and the output is the shortcut. It can come back. In any other model the
     layer is a plain `keras.layers.Add`.
 
-    End the branch with a norm or a layer without activation: then a branch
-    that comes for the first time starts as zero, and does not disturb what the
-    network has learned.
+    End the branch with a norm, a layer without activation or a recurrent
+    layer (maybe with dropout behind it): then a branch that comes for the
+    first time starts as zero, and does not disturb what the network has
+    learned.
 
     Call arguments:
         inputs: A list `[shortcut, branch]` of two tensors of equal shape. The

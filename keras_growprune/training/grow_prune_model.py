@@ -24,15 +24,15 @@ class GrowPruneModel(keras_internals.LazyFunctional):
     """A functional model whose structure grows and is pruned inside `fit`.
 
     Training starts from a small seed network. At the beginning of each epoch
-    filters, units and gated layers are bought and sold, in place, so that the
-    cost follows the schedule: up past the budget, back to it, and then the
-    structure is settled and trained to the end. Everything else is a Keras
-    model as you know it.
+    (or more often, see `GrowthSchedule`) filters, units and gated layers are
+    bought and sold, in place, so that the cost follows the schedule: up past
+    the budget, back to it, and then the structure is settled and trained to
+    the end. Everything else is a Keras model as you know it.
 
     Args:
         inputs, outputs: As in `keras.Model`. The layers between them are
-            written with `GrowableConv2D`, `GrowableDense`, `GatedAdd` and
-            `GatedSkip`; plain Keras layers follow along.
+            written with growable layers (`GrowableConv2D`, `GatedLSTM`, ...),
+            `GatedAdd` and `GatedSkip`; plain Keras layers follow along.
         budget: A `Budget`, what the final network may cost.
         schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own for
             what the budget bounds (under a budget of time, the default rule
