@@ -32,7 +32,8 @@ def test_main_job_prints_the_table_and_writes_what_it_trained(tmp_path):
 def test_main_job_runs_under_the_papers_rule_and_a_parameter_budget(tmp_path):
     output = run(
         tmp_path,
-        "--epochs=3",
+        "--epochs=2",
+        "--examples=300",
         "--width=0.25",
         "--rule=paper",
         "--measure=params",
