@@ -27,7 +27,9 @@ def task(tmp_path, monkeypatch):
     return language_task.LanguageTask("smoke", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["group_lasso", "grown"])
+@pytest.mark.parametrize(
+    "name", ["group_lasso", pytest.param("grown", marks=pytest.mark.slow)]
+)
 def test_methods_meet_the_budget_and_account_for_their_training(task, name):
     cell = language_methods.METHODS[name](task, 0)
     assert cell["params"] <= language_methods.BUDGET

@@ -17,7 +17,9 @@ PROFILE = kgp.DeviceProfile(
 )
 
 
-@pytest.mark.parametrize("rule", ["saliency", "paper"])
+@pytest.mark.parametrize(
+    "rule", ["saliency", pytest.param("paper", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("bound", [{"latency": 0.5}, {"latency_ms": 4.0}])
 def test_a_settled_network_fills_its_time_and_never_exceeds_it(bound, rule):
     model = grow(

@@ -13,6 +13,9 @@ def run(*flags):
     return run_example("device_timings", *flags)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("phone") / "timings"

@@ -2,6 +2,7 @@ import re
 
 import keras
 import numpy as np
+import pytest
 
 import keras_growprune as kgp
 from tests.examples.running import run_example
@@ -29,6 +30,7 @@ def test_main_job_prints_the_table_and_writes_what_it_trained(tmp_path):
     assert (tmp_path / "saved_model" / "saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_main_job_runs_under_the_papers_rule_and_a_parameter_budget(tmp_path):
     output = run(
         tmp_path,
@@ -42,6 +44,7 @@ def test_main_job_runs_under_the_papers_rule_and_a_parameter_budget(tmp_path):
     assert "settled, budget Budget(params=0.5)" in output
 
 
+@pytest.mark.slow
 def test_main_job_runs_under_a_budget_of_time(tmp_path):
     kgp.DeviceProfile(
         {"convolution": (50.0, 10.0, 0.0, 0.01)}, block=8, runtime="litert"
@@ -59,6 +62,7 @@ def test_main_job_runs_under_a_budget_of_time(tmp_path):
     assert re.search(r"predicted time: .* of .* ms \(4\d\.\d%\), li", output)
 
 
+@pytest.mark.slow
 def test_main_job_measures_what_it_bounds(tmp_path):
     output = run(
         tmp_path,

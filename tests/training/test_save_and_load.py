@@ -44,7 +44,11 @@ def reloaded(model, path):
 
 @pytest.mark.parametrize(
     "network,rule",
-    [(residual, "saliency"), (depthwise, "saliency"), (dense, "paper")],
+    [
+        (residual, "saliency"),
+        pytest.param(depthwise, "saliency", marks=pytest.mark.slow),
+        (dense, "paper"),
+    ],
 )
 def test_a_continued_run_is_bitwise_the_uninterrupted_one(
     network, rule, tmp_path
