@@ -173,7 +173,10 @@ def test_stateful_network_grows_in_fit():
     )
     model.fit(WORDS, WORDS, batch_size=3, epochs=3, shuffle=False, verbose=0)
     assert model.settled
-    assert [state.shape[1] for x in model.layers[3:6:2] for state in x.states]
+    recurrent = [x for x in model.layers if isinstance(x, layers.LSTM)]
+    assert 1 <= min(layer.units for layer in recurrent) < 6
+    for layer in recurrent:
+        assert [tuple(x.shape) for x in layer.states] == [(3, layer.units)] * 2
 
 
 def test_saliency_is_that_of_the_rows_that_read_a_unit():
