@@ -1,21 +1,164 @@
-"""Trainings in processes of their own, and the small files they write."""
+"""Benchmarks of cells: trainings that each write a small JSON file.
+
+A cell is one method with one seed, trained in a process of its own with one
+thread. One that has its file is not trained again, so that a table grows over
+days.
+"""
 
 import concurrent.futures
+import dataclasses
 import json
 import os
+import pathlib
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 
 import keras
+import memory
 import tensorflow as tf
+from absl import app
+from absl import flags
+from absl import logging
 
+FLAGS = flags.FLAGS
+FROM_SCRATCH = "_from_scratch"
 _ONE_THREAD = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
-FROM_SCRATCH = "_from_scratch"
+
+
+@dataclasses.dataclass(frozen=True)
+class CellBenchmark:
+    """One benchmark, run from the command line.
+
+    Attributes:
+        script: Path of the script that runs it.
+        results: Folder of its results; each preset has its own folder there.
+        presets: Names of the sizes that it comes in.
+        methods: Dict of functions of a task and a seed that return a cell, a
+            dict.
+        grown: Names of methods whose final structure is trained from scratch
+            as well.
+        from_scratch: Function of a task, a seed and a cell that does so.
+        make_task: Function of a preset's name.
+        time_cell: Function of a task and a cell that times its networks and
+            returns a dict.
+        report: Function of the preset's folder and the names of all methods
+            that writes the report and returns its table.
+        line: Format of the line that says what a cell reached.
+        passed_on: Flags, besides `--preset`, that `make_task` looks at.
+    """
+
+    script: str
+    results: pathlib.Path
+    presets: list
+    methods: dict
+    grown: tuple
+    from_scratch: Callable
+    make_task: Callable
+    time_cell: Callable
+    report: Callable
+    line: str
+    passed_on: tuple = ()
+
+    @property
+    def names(self):
+        """Names of all methods, in the order of the table."""
+        return [*self.methods, *(name + FROM_SCRATCH for name in self.grown)]
+
+    @property
+    def folder(self):
+        return self.results / FLAGS.preset
+
+    def run(self):
+        """Runs what the flags ask for."""
+        flags.DEFINE_enum("preset", "small", self.presets, "Sizes.")
+        flags.DEFINE_list("methods", self.names, "Methods to train.")
+        flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each method.")
+        flags.DEFINE_integer("jobs", 1, "Cells to train at the same time.")
+        flags.DEFINE_bool("time", False, "Time cells' networks, do not train.")
+        flags.DEFINE_bool("report", False, "Write the report, do not train.")
+        flags.DEFINE_bool("here", False, "In this process, not in a new one.")
+        app.run(self._main)
+
+    def _main(self, argv):
+        del argv
+        logging.set_verbosity(logging.ERROR)
+        unknown = set(FLAGS.methods) - set(self.names)
+        if unknown:
+            raise app.UsageError(
+                f"Unknown methods {sorted(unknown)}: {self.names}"
+            )
+        seeds = [int(seed) for seed in FLAGS.seeds]
+        if FLAGS.report:
+            print(self.report(self.folder, self.names))
+        elif FLAGS.time and not FLAGS.here:
+            _run_with_one_thread(self.script, "--here", *sys.argv[1:])
+        elif FLAGS.time:
+            self._time(FLAGS.methods, seeds)
+        elif FLAGS.here:
+            for method in FLAGS.methods:
+                for seed in seeds:
+                    self._train(method, seed)
+        else:
+            train_all(
+                FLAGS.methods, seeds, FLAGS.jobs, self._train_in_new_process
+            )
+
+    def _path(self, method, seed):
+        return self.folder / f"{method}-{seed}.json"
+
+    def _train_in_new_process(self, method, seed):
+        if not self._path(method, seed).exists():
+            _run_with_one_thread(
+                self.script,
+                "--here",
+                f"--methods={method}",
+                f"--seeds={seed}",
+                f"--preset={FLAGS.preset}",
+                *(f"--{each}={FLAGS[each].value}" for each in self.passed_on),
+            )
+
+    def _train(self, method, seed):
+        task = self.make_task(FLAGS.preset)
+        memory.forget_peak()  # that of loading the data
+        keras.utils.set_random_seed(seed)
+        if method.endswith(FROM_SCRATCH):
+            source = self._path(method.removesuffix(FROM_SCRATCH), seed)
+            cell = json.loads(source.read_text())
+            result = self.from_scratch(task, seed, cell)
+        else:
+            result = self.methods[method](task, seed)
+        cell = {
+            "method": method,
+            "seed": seed,
+            **result,
+            "peak_mib": memory.peak_mib(),
+            "versions": {
+                "keras": keras.__version__,
+                "tensorflow": tf.__version__,
+                "machine": platform.machine(),
+            },
+        }
+        write(self._path(method, seed), cell)
+        print(self.line.format_map(cell), flush=True)
+
+    def _time(self, methods, seeds):
+        """Writes a file `timing/<method>-<seed>.json` for each cell."""
+        task = self.make_task(FLAGS.preset)
+        for seed in seeds:
+            for method in methods:
+                source = self._path(method, seed)
+                path = self.folder / "timing" / source.name
+                if source.exists() and not path.exists():
+                    times = self.time_cell(task, json.loads(source.read_text()))
+                    write(path, {"method": method, "seed": seed, **times})
+                    shown = "  ".join(f"{k} {v:.3f}" for k, v in times.items())
+                    print(f"{method:<28} seed {seed}  {shown}", flush=True)
 
 
 def write(path, content):
@@ -26,17 +169,7 @@ def write(path, content):
     part.rename(path)
 
 
-def versions():
-    """What a cell was trained with, a dict."""
-    return {
-        "keras": keras.__version__,
-        "tensorflow": tf.__version__,
-        "machine": platform.machine(),
-    }
-
-
-def run_with_one_thread(script, *arguments):
-    """Runs a script in a process of its own."""
+def _run_with_one_thread(script, *arguments):
     subprocess.run(
         [sys.executable, script, *arguments],
         env={**os.environ, **_ONE_THREAD},

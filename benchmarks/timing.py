@@ -4,29 +4,9 @@ All networks of a cell take turns with the full network, so that a change of
 the machine's speed meets all alike. Everything else should rest meanwhile.
 """
 
-import json
-
-import cells
 import numpy as np
-from task import Task
 
 from keras_growprune.devices import time_models
-
-
-def time_cells(preset, folder, methods, seeds):
-    """Writes a file `timing/<method>-<seed>.json` for each cell."""
-    task = Task(preset)
-    for seed in seeds:
-        for method in methods:
-            source = folder / f"{method}-{seed}.json"
-            path = folder / "timing" / source.name
-            if source.exists() and not path.exists():
-                result = time_cell(task, json.loads(source.read_text()))
-                cells.write(path, {"method": method, "seed": seed, **result})
-                print(f"{method:<28} seed {seed}", end="")
-                for name, value in result.items():
-                    print(f"  {name} {value:.3f}", end="")
-                print(flush=True)
 
 
 def time_cell(task, cell):
