@@ -12,6 +12,7 @@ that every Python carries.
 
 import dataclasses
 import pathlib
+import sys
 
 import keras
 import language_training
@@ -58,9 +59,8 @@ class PrintStructure(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         widths = "-".join(str(width) for width in self.model.widths.values())
         print(
-            f"epoch {epoch + 1:3d}  {logs['cost']:6.1%} of full {FLAGS.measure}"
-            f"  perplexity {logs['perplexity']:.1f}, "
-            f"validation {logs['val_perplexity']:.1f}  widths {widths}"
+            f"epoch {epoch + 1}: {logs['cost']:.1%} of full {FLAGS.measure}"
+            f"  widths {widths}"
             f"{'  settled' if logs['settled'] else ''}",
             flush=True,
         )
@@ -182,7 +182,11 @@ def main(argv):
         )
 
     def train(model, callbacks=()):
-        return language_training.train(model, corpus, recipe, callbacks)[1]
+        # A bar needs a terminal; elsewhere a line an epoch does.
+        verbose = 1 if sys.stdout.isatty() else 2
+        return language_training.train(
+            model, corpus, recipe, callbacks, verbose=verbose
+        )[1]
 
     keras.utils.set_random_seed(FLAGS.seed)
     full = keras.Model(*network(recipe, words))

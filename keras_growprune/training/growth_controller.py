@@ -11,7 +11,6 @@ from keras_growprune.cost import FlopsCost
 from keras_growprune.cost import ParameterCost
 from keras_growprune.growth import GrowthState
 from keras_growprune.growth import UnitSpace
-from keras_growprune.layers import GatedAdd
 from keras_growprune.structure import Structure
 from keras_growprune.structure import find_branch_points
 from keras_growprune.structure import find_gate_points
@@ -22,11 +21,11 @@ from keras_growprune.training import validation
 from keras_growprune.training.call_plan import CallPlan
 from keras_growprune.training.clock import Clock
 from keras_growprune.training.host_store import HostStore
-from keras_growprune.training.importance import importance_of_units
 from keras_growprune.training.ledger import Ledger
 from keras_growprune.training.norm_statistics import NormStatistics
 from keras_growprune.training.restructurer import Restructurer
 from keras_growprune.training.saliency_meter import SaliencyMeter
+from keras_growprune.training.seed_network import seed_structure
 from keras_growprune.training.trained_gates import TrainedGates
 
 
@@ -139,29 +138,17 @@ class GrowthController:
                 stay; or None for the first units, with fresh weights.
         """
         target = self.schedule.seed_fraction * self.cost.full
-        gates = np.ones(len(self.map.gates), bool)
-        if self.schedule.seed_shape == "shallow":
-            # What cannot come as the identity is there from the beginning.
-            may_leave = [
-                isinstance(gate.layer, GatedAdd) or identity is not None
-                for gate, identity in zip(self.map.gates, self._identities)
-            ]
-            gates = self.space.seed_gates(target, np.array(may_leave, bool))
-        fixed = {
-            index: group.seed
-            for index, group in enumerate(self.map.groups)
-            if group.seed is not None
-        }
-        widths = self.space.seed_widths(target, gates, fixed)
-        units = np.zeros(self.map.unit_count, bool)
-        importance = np.zeros(self.map.unit_count)
-        if points is not None:
-            importance = importance_of_units(self.map, points)
-        for part, width in zip(self.space.slices(), widths):
-            order = np.argsort(-importance[part], kind="stable")
-            units[part.start + order[:width]] = True
-        self.seed_widths, self.seed_gates = widths, gates
-        self._set_structure(units, gates, keep=points is not None)
+        seed = seed_structure(
+            self.map,
+            self.space,
+            target,
+            self.schedule.seed_shape,
+            self._identities,
+            points,
+        )
+        self.seed_widths = self.map.widths(seed.units)
+        self.seed_gates = seed.gates
+        self._set_structure(seed.units, seed.gates, keep=points is not None)
         self.rule.start(self.state, self.space, target)
         self.gates.push(self.state)
 
