@@ -43,6 +43,9 @@ flags.DEFINE_float(
 flags.DEFINE_enum("measure", "params", ["flops", "params"], "What is bounded.")
 flags.DEFINE_enum("rule", "saliency", ["saliency", "paper"], "Growth rule.")
 flags.DEFINE_float(
+    "gate_rate", 0.1, "Learning rate of the logits of the paper's rule."
+)
+flags.DEFINE_float(
     "restructure_every",
     0.5,
     "Epochs between changes of the structure, whole ones or a part of one.",
@@ -185,7 +188,12 @@ def main(argv):
         # A bar needs a terminal; elsewhere a line an epoch does.
         verbose = 1 if sys.stdout.isatty() else 2
         return language_training.train(
-            model, corpus, recipe, callbacks, verbose=verbose
+            model,
+            corpus,
+            recipe,
+            callbacks,
+            gate_rate=FLAGS.gate_rate,
+            verbose=verbose,
         )[1]
 
     keras.utils.set_random_seed(FLAGS.seed)

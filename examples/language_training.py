@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import text_data
 
+import keras_growprune as kgp
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -76,7 +78,7 @@ class ResetStates(keras.callbacks.Callback):
                 layer.reset_state()
 
 
-def train(model, corpus, recipe, callbacks=(), **fit):
+def train(model, corpus, recipe, callbacks=(), gate_rate=None, **fit):
     """Trains a stateful language model.
 
     Args:
@@ -84,6 +86,9 @@ def train(model, corpus, recipe, callbacks=(), **fit):
         corpus: A `text_data.Corpus`.
         recipe: The `Recipe`.
         callbacks: More callbacks.
+        gate_rate: Learning rate of the logits that `rule="paper"` trains.
+            Defaults to `None`: that of the weights, which is made for the
+            small gradients of language models.
         **fit: More arguments of `fit`.
 
     Returns:
@@ -96,12 +101,16 @@ def train(model, corpus, recipe, callbacks=(), **fit):
         # The paper's loss is a sum over steps, Keras's is a mean.
         return recipe.learning_rate * recipe.steps * recipe.decay**late
 
+    gates = {}
+    if gate_rate is not None and isinstance(model, kgp.GrowPruneModel):
+        gates = {"gate_optimizer": keras.optimizers.SGD(gate_rate)}
     model.compile(
         keras.optimizers.SGD(
             learning_rate(0), global_clipnorm=recipe.clip / recipe.steps
         ),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[Perplexity()],
+        **gates,
     )
     started = time.perf_counter()
     history = model.fit(

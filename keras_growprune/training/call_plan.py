@@ -162,8 +162,11 @@ class CallPlan:
         return result
 
     def update_penalty(self, space, widths, gates):
-        """Costs of units and layers, for the penalty on their presence."""
-        full = float(space.cost(space.sizes, np.ones_like(gates)))
+        """Costs of units and layers, for the penalty on their presence.
+
+        Relative to their means, so that a rule's strength means the same in
+        networks of few and of many units.
+        """
         units = space.unit_costs(widths, gates)[space.unit_groups()]
         now = float(space.cost(widths, gates))
         layers = []
@@ -171,7 +174,10 @@ class CallPlan:
             other = gates.copy()
             other[index] = not other[index]
             layers.append(abs(now - float(space.cost(widths, other))))
-        self._penalty_costs = (units / full, np.array(layers) / full)
+        self._penalty_costs = [
+            np.array(costs) / max(np.sum(costs) / max(len(costs), 1), 1e-30)
+            for costs in (units, layers)
+        ]
 
     def penalty(self, lambdas):
         """`lambda * sum(cost * presence)` of units and of layers, together.

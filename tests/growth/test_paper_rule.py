@@ -47,20 +47,14 @@ def test_temperature_hardens_with_age():
     np.testing.assert_allclose(found, [1.0, 4.0, 16.0], rtol=1e-12)
 
 
-def test_first_logits_expect_the_width_of_the_seed_network():
-    state = make_state([1, 0, 0, 0] + [1, 1, 0, 0], [1], [0] * 8, [0])
+def test_what_the_seed_network_has_is_likely_to_stay():
+    units = [1, 0, 0, 0] + [1, 1, 1, 1]
+    state = make_state(np.array(units, bool), np.array([True]), [0] * 8, [0])
     PaperRule().start(state, make_space(), 3.0)
     chances = 1 / (1 + np.exp(-state.logits))
-    np.testing.assert_allclose(chances, [0.25] * 4 + [0.5] * 4, rtol=1e-12)
+    expected = np.where(units, 0.924142, 0.075858)
+    np.testing.assert_allclose(chances, expected, rtol=1e-5)
     assert state.gate_logits.tolist() == [2.5]
-
-
-def test_first_logits_of_a_full_group_are_finite():
-    state = make_state([1] * 8, [0], [0] * 8, [0])
-    PaperRule().start(state, make_space(), 3.0)
-    chances = 1 / (1 + np.exp(-state.logits))
-    np.testing.assert_allclose(chances, [0.98] * 8, rtol=1e-12)
-    assert state.gate_logits.tolist() == [-2.5]
 
 
 def test_certain_logits_decide_without_chance():

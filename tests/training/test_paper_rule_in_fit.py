@@ -151,8 +151,8 @@ def test_a_gradient_reaches_the_logits(lambda_base):
                 y, hidden @ reads + last
             )
         )
-        # Each unit is a third of all FLOPs; full width, so 1 - 0.4 too much.
-        loss += lambda_base * (1.0 - 0.4) * tf.reduce_sum(presence) / 3
+        # All units cost the mean; at full width, so 1 - 0.4 too much.
+        loss += lambda_base * (1.0 - 0.4) * tf.reduce_sum(presence)
     gradient = tape.gradient(loss, logits)
     assert np.abs(gradient).min() > 1e-4
     model.fit(x, y, batch_size=16, verbose=0, growth_epochs=50)
@@ -160,6 +160,18 @@ def test_a_gradient_reaches_the_logits(lambda_base):
     np.testing.assert_allclose(
         after, [0.5, -0.5, 1.5] - gradient, rtol=1e-4, atol=1e-6
     )
+
+
+def test_units_are_penalized_by_their_cost_relative_to_the_mean():
+    # A unit of the first layer has 5 + 1 + 3 parameters, one of the second
+    # 2 + 1 + 3; the mean of two and three of them is 7.2.
+    logits = np.array([0.5, -0.5, 1.5, -2.0, 0.0])
+    model = soft(dense((2, 3)), logits, budget=kgp.Budget(params=0.9))
+    model._growth._prepare_gates()
+    penalty = model._growth.plan.penalty(np.array([0.25, 9.0], "float32"))
+    costs = np.array([9, 9, 6, 6, 6]) / 7.2
+    expected = 0.25 * np.sum(costs * sigmoid(logits))
+    assert float(penalty) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_penalty_is_no_part_of_the_loss_that_is_shown():
