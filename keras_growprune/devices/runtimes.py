@@ -1,10 +1,13 @@
 """Ways to run a network once, so that it can be timed."""
 
+import warnings
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_growprune import keras_internals
+from keras_growprune.devices.denormals import denormals_flushed
 
 
 def _pack(model, values):
@@ -74,7 +77,12 @@ def _litert(model, batch_size):
     examples = _examples(model.inputs, batch_size)
     for details, x in zip(interpreter.get_input_details(), examples):
         interpreter.set_tensor(details["index"], x)
-    return interpreter.invoke
+
+    def run():
+        with denormals_flushed():
+            interpreter.invoke()
+
+    return run
 
 
 def _interpreter(content):
@@ -82,7 +90,9 @@ def _interpreter(content):
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:  # the one that TensorFlow still carries
         Interpreter = tf.lite.Interpreter
-    return Interpreter(model_content=content, num_threads=1)
+    with warnings.catch_warnings():  # which says so each time
+        warnings.simplefilter("ignore")
+        return Interpreter(model_content=content, num_threads=1)
 
 
 _RUNTIMES = {
