@@ -75,10 +75,30 @@ def test_learning_rate_and_clipping_are_the_papers(folder):
 def test_each_reading_of_a_text_starts_without_memory(folder):
     inputs = keras.Input(batch_shape=(4, 5), dtype="int32")
     x = keras.layers.Embedding(8, 3)(inputs)
-    x = keras.layers.LSTM(3, return_sequences=True, stateful=True)(x)
-    model = keras.Model(inputs, keras.layers.Dense(8)(x))
+    layer = keras.layers.LSTM(3, return_sequences=True, stateful=True)
+    model = keras.Model(inputs, keras.layers.Dense(8)(layer(x)))
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:  # so that memory matters
+        variable.assign(random.normal(size=variable.shape))
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[language_training.Perplexity()],
+    )
     corpus = text_data.load(folder)
-    language_training.train(model, corpus, RECIPE)
-    first = language_training.perplexity(model, corpus.test, RECIPE)
-    again = language_training.perplexity(model, corpus.test, RECIPE)
-    assert first == again
+    readings = []
+    for size in (0.0, 0.5):
+        for state in layer.states:
+            state.assign(np.full(state.shape, size))
+        readings.append(
+            language_training.perplexity(model, corpus.test, RECIPE)
+        )
+    assert readings[0] == readings[1]
+    sizes = []
+
+    class Spy(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 0:
+                sizes.append(max(np.abs(s).max() for s in layer.states))
+
+    language_training.train(model, corpus, RECIPE, [Spy()])
+    assert sizes == [0.0] * RECIPE.epochs
