@@ -153,6 +153,26 @@ def test_a_new_recurrent_branch_adds_nothing_at_first(layer):
     assert (branch.max(axis=(0, 1)) > 1e-4).all()
 
 
+def test_a_skipped_lstm_is_there_at_first_and_may_leave():
+    """It cannot start as the identity, so no seed goes without it."""
+    inputs = keras.Input((5,), dtype="int32")
+    x = kgp.layers.GrowableEmbedding(7, 6)(inputs)
+    x = kgp.layers.GatedLSTM(6, return_sequences=True)(x)
+    y = kgp.layers.GatedLSTM(6, return_sequences=True)(x)
+    x = kgp.layers.GatedSkip()([x, y])
+    schedule = kgp.GrowthSchedule(0.4, 0.9, seed_shape="shallow")
+    model = grown((inputs, layers.Dense(7)(x)), schedule=schedule)
+    assert model.structure.gates.all()
+    for is_there in (False, True):
+        model.restructure(Structure(model.structure.units, [is_there]))
+        small = model.compact()
+        lstms = [x for x in small.layers if isinstance(x, layers.LSTM)]
+        assert len(lstms) == 1 + is_there
+        expected = to_numpy(model(WORDS, training=False))
+        found = to_numpy(small(WORDS, training=False))
+        assert np.abs(found - expected).max() <= 1e-6
+
+
 def test_units_that_stay_keep_weights_and_slots_and_those_back_have_theirs():
     model = grown(stacked())
     model.fit(WORDS, WORDS, epochs=1, verbose=0, growth_epochs=99)
