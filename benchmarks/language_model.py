@@ -27,6 +27,11 @@ _COLUMNS = {
     "training FLOPs": "training_flops",
     "training time": "training",
     "words a second": "rate",
+    "200 units": "rate_x2",
+    "400 units": "rate_x4",
+    "LiteRT": "litert",
+    "LiteRT, 200 units": "litert_x2",
+    "LiteRT, 400 units": "litert_x4",
     "peak MiB": "peak_mib",
 }
 

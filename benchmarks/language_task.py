@@ -1,5 +1,6 @@
 """One language modelling task, the same for all methods."""
 
+import copy
 import dataclasses
 import pathlib
 import sys
@@ -64,6 +65,19 @@ class LanguageTask(GrowingTask):
         corpus = text_data.load(data)
         train = corpus.train[: self.preset.words]
         self.corpus = dataclasses.replace(corpus, train=train)
+
+    def wider(self, factor):
+        """The same task, with a network that many times as wide."""
+        other = copy.copy(self)
+        # Without what is known of the narrower network.
+        other.__dict__ = {
+            "preset": self.preset,
+            "corpus": self.corpus,
+            "recipe": dataclasses.replace(
+                self.recipe, units=factor * self.recipe.units
+            ),
+        }
+        return other
 
     def network(self):
         recipe = self.recipe

@@ -7,7 +7,10 @@ import keras
 import language_training
 import numpy as np
 
+from keras_growprune.devices import time_models
+
 _ROUNDS = 15
+_FACTORS = (2, 4)
 
 
 def time_cell(task, cell):
@@ -19,8 +22,10 @@ def time_cell(task, cell):
 
     Returns:
         A dict of fractions of the full network's: `training` (time of all
-        training steps, without restructuring and retracing) and `rate` (words
-        a second of the final network).
+        training steps, without restructuring and retracing) and words a
+        second of the final network, `rate` in TensorFlow and `litert` in
+        LiteRT. `rate_x2` and so on are those of untrained networks in which
+        all widths are as many times larger.
     """
     structures = [task.structure(widths) for _, widths in cell["phases"]]
     networks = [task.plain(), *map(task.plain, structures)]
@@ -28,17 +33,18 @@ def time_cell(task, cell):
     trained = sum(
         epochs * step for (epochs, _), step in zip(cell["phases"], steps)
     )
-    batch = _batch(task)
-    slow, fast = _seconds(
-        [
-            lambda network=network: network.predict_on_batch(batch)
-            for network in (networks[0], networks[-1])
-        ]
-    )
-    return {
-        "training": trained / full / task.recipe.epochs,
-        "rate": slow / fast,
-    }
+    result = {"training": trained / full / task.recipe.epochs}
+    widths = np.array(cell["phases"][-1][1])
+    for factor in (1, *_FACTORS):
+        wide = task.wider(factor)
+        pair = [wide.plain(), wide.plain(wide.structure(factor * widths))]
+        for name, runtime in (("rate", "tensorflow"), ("litert", "litert")):
+            slow, fast = time_models(
+                pair, runtime, task.recipe.batch_size, rounds=_ROUNDS
+            )
+            end = f"_x{factor}" if factor > 1 else ""
+            result[name + end] = slow / fast
+    return result
 
 
 def _batch(task):

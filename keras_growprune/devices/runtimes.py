@@ -61,12 +61,19 @@ def litert_file(model, batch_size=1):
     signature = [
         tf.TensorSpec((batch_size, *x.shape[1:]), x.dtype) for x in model.inputs
     ]
-    function = tf.function(
-        lambda *inputs: model(_pack(model, inputs), training=False), signature
-    )
+    # As constants: in the loop of a recurrent layer LiteRT finds no variables.
+    weights = [
+        [tf.constant(keras.ops.convert_to_numpy(weight)) for weight in part]
+        for part in (model.trainable_variables, model.non_trainable_variables)
+    ]
+
+    def call(*inputs):
+        inputs = _pack(model, inputs)
+        return model.stateless_call(*weights, inputs, training=False)[0]
+
     # From the function itself: `from_keras_model` prints what it saves.
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [function.get_concrete_function()], model
+        [tf.function(call, signature).get_concrete_function()]
     )
     return converter.convert()
 

@@ -42,7 +42,16 @@ def test_methods_meet_the_budget_and_account_for_their_training(task, name):
         scratch = language_methods.from_scratch(task, 0, cell)
         assert scratch["params"] == cell["params"]
         timing = language_timing.time_cell(task, cell)
-        assert set(timing) == {"training", "rate"}
+        for name in ("training", "rate", "litert", "rate_x2", "litert_x4"):
+            assert 0.05 < timing.pop(name) < 20, name
+        assert set(timing) == {"rate_x4", "litert_x2"}
+
+
+def test_a_wider_task_has_all_widths_larger(task):
+    wide = task.wider(3)
+    assert wide.widths(wide.structure()) == [24, 24, 24]
+    assert task.widths(task.structure()) == [8, 8, 8]
+    assert wide.corpus is task.corpus
 
 
 def test_norms_of_units_are_those_of_all_their_weights(task):

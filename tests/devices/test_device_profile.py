@@ -5,6 +5,7 @@ from keras import layers
 
 import keras_growprune as kgp
 from keras_growprune.devices import LayerWork
+from keras_growprune.devices import runtimes
 from keras_growprune.devices import time_models
 from tests.networks import conv_chain
 from tests.networks import grow
@@ -171,3 +172,20 @@ def test_a_check_prints_predicted_beside_measured_times(capsys):
 def test_a_profile_of_a_device_that_is_not_here_cannot_be_checked():
     with pytest.raises(ValueError, match="Received: runtime=''"):
         TRUE.check({"full": network((4,))})
+
+
+def test_recurrent_networks_run_on_litert_as_in_keras():
+    """Weights inside of loops must be constants in the file."""
+    inputs = keras.Input((5,), dtype="int32")
+    x = keras.layers.Embedding(9, 3)(inputs)
+    x = keras.layers.LSTM(4, return_sequences=True)(x)
+    x = keras.layers.GRU(4)(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    words = np.array([[3, 1, 4, 1, 5]], "int32")
+    interpreter = runtimes._interpreter(runtimes.litert_file(model))
+    interpreter.allocate_tensors()
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.set_tensor(place, words)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, model(words), rtol=1e-5, atol=1e-6)
