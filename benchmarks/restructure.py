@@ -1,13 +1,15 @@
 r"""What growing costs: step, restructuring, retracing, memory.
 
     python benchmarks/restructure.py
+    python benchmarks/restructure.py --model=lstm --batch_size=20
 
-Prints, for a ResNet-20 on 32 x 32 images at batch size 128: the time of a
-training step at full, half and quarter width (and of the plain Keras model),
-the time of a restructuring and of the retracing that follows, and how much
-host memory 100 restructurings leave behind. The models are timed in turn,
-block by block, so that a load on the machine hits all alike; the speeds are
-medians and quartiles over the blocks.
+Prints, for a ResNet-20 on 32 x 32 images, or for the small LSTM network of
+Zaremba et al. (2014) on 20 steps of 10,000 words: the time of a training step
+at full, half and quarter width (and of the plain Keras model), the time of a
+restructuring and of the retracing that follows, and how much host memory 100
+restructurings leave behind. The models are timed in turn, block by block, so
+that a load on the machine hits all alike; the speeds are medians and quartiles
+over the blocks.
 """
 
 import platform
@@ -24,6 +26,8 @@ import keras_growprune as kgp
 
 FLAGS = flags.FLAGS
 BLOCK = 5
+WORDS = 10_000
+flags.DEFINE_enum("model", "resnet20", ["resnet20", "lstm"], "Network.")
 flags.DEFINE_integer("batch_size", 128, "Batch size.")
 flags.DEFINE_integer("steps", 100, "Timed steps of each model.")
 flags.DEFINE_integer("restructures", 100, "Restructurings.")
@@ -53,19 +57,29 @@ def uniform(model, fraction):
     return kgp.Structure(units, np.ones(model.structure.gates.shape, bool))
 
 
+def network(growable=True):
+    if FLAGS.model == "lstm":
+        return kgp.models.lstm_language_model(
+            WORDS, batch_size=FLAGS.batch_size, growable=growable
+        )
+    return kgp.models.resnet(depth=20, growable=growable)
+
+
 def growable(fraction):
-    model = kgp.GrowPruneModel(
-        *kgp.models.resnet(depth=20), kgp.Budget(flops=0.5), seed=0
-    )
+    model = kgp.GrowPruneModel(*network(), kgp.Budget(flops=0.5), seed=0)
     model.restructure(uniform(model, fraction))
     return compiled(model)
 
 
 def batches():
-    random = np.random.default_rng(0)
-    images = random.random((FLAGS.batch_size, 32, 32, 3), dtype="float32")
-    labels = random.integers(0, 10, FLAGS.batch_size)
-    data = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    random, count = np.random.default_rng(0), FLAGS.batch_size
+    if FLAGS.model == "lstm":
+        words = random.integers(0, WORDS, (count, 21)).astype("int32")
+        examples = words[:, :-1], words[:, 1:]
+    else:
+        images = random.random((count, 32, 32, 3), dtype="float32")
+        examples = images, random.integers(0, 10, count)
+    data = tf.data.Dataset.from_tensors(examples).repeat()
     return data, iter(data)
 
 
@@ -135,7 +149,7 @@ def time_restructures(model, iterator):
 def main(argv):
     del argv
     data, iterator = batches()
-    plain = compiled(keras.Model(*kgp.models.resnet(depth=20, growable=False)))
+    plain = compiled(keras.Model(*network(growable=False)))
     models = {
         "plain Keras model": plain,
         "full width": growable(1.0),
@@ -146,8 +160,8 @@ def main(argv):
     seconds = {name: statistics.median(s) for name, s in blocks.items()}
     print(
         f"Keras {keras.__version__}, TensorFlow {tf.__version__}, Python "
-        f"{platform.python_version()}, {platform.machine()}; ResNet-20, "
-        f"32 x 32, batch {FLAGS.batch_size}, median of {FLAGS.steps} steps"
+        f"{platform.python_version()}, {platform.machine()}; {FLAGS.model}, "
+        f"batch {FLAGS.batch_size}, median of {FLAGS.steps} steps"
     )
     for name, value in seconds.items():
         low, speed, high = ratios(blocks["full width"], blocks[name])
