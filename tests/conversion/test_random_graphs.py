@@ -58,8 +58,22 @@ def _step(random, x, y):
         ),
         lambda: layers.Dropout(0.5)(ops.gelu(x)),
         lambda: _block(x),
+        lambda: _recurrent(x, layers.LSTM(filters, return_sequences=True)),
+        lambda: _recurrent(
+            x,
+            layers.Bidirectional(
+                layers.GRU(filters, return_sequences=True),
+                merge_mode=("concat", "sum", "mul")[filters % 3],
+            ),
+        ),
     ]
     return choices[random.integers(len(choices))]()
+
+
+def _recurrent(x, layer):
+    """A recurrent layer that reads the pixels one after the other."""
+    y = layer(layers.Reshape((16, x.shape[-1]))(x))
+    return layers.Reshape((4, 4, y.shape[-1]))(y)
 
 
 def _block(x):
