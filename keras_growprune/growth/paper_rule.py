@@ -94,6 +94,8 @@ class PaperRule(Rule):
             state.gates | (self._gate_presence(state) > 0.5),
             worth=self._presence(state),
             gate_worth=self._gate_presence(state),
+            # One layer against one unit: per cost it would always go first.
+            kept_gates=self._gate_presence(state) > 0.5,
             lived=state.ages > 0,
         )
         market.land_on(limit)

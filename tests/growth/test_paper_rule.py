@@ -125,6 +125,17 @@ def test_landing_keeps_the_most_present_units():
     assert units.tolist() == [False] * 3 + [True] + [False] + [True] * 3
 
 
+def test_landing_gives_up_units_before_a_layer_that_is_likely():
+    space = make_space()  # a layer costs as much as five units
+    state = make_state([1] * 8, [1], [1, 2, 3, 4, 5, 6, 7, 8], [3])
+    units, gates = PaperRule().land(state, space, 12.0)
+    assert gates.tolist() == [True]
+    assert units.tolist() == [False] + [True] * 7
+    state.gate_logits[:] = -3  # an unlikely one is the first to go
+    _, gates = PaperRule().land(state, space, 12.0)
+    assert gates.tolist() == [False]
+
+
 def test_landing_fills_up_a_network_below_its_budget():
     state = make_state([1, 0, 0, 0] * 2, [0], [-3, -4, -5, -6] * 2, [-9])
     units, _ = PaperRule().land(state, make_space(), 6.0)
