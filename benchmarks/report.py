@@ -21,14 +21,21 @@ _COLUMNS = {
 
 
 def read_cells(folder):
-    """Maps methods to their cells by seed, with their timings where known."""
-    cells = collections.defaultdict(dict)
+    """Maps methods to their cells by seed, with their timings where known.
+
+    Times are relative to the full network's, which are 1 by definition.
+    """
+    cells, timed = collections.defaultdict(dict), set()
     for path in sorted(folder.glob("*-*.json")):
         cell = json.loads(path.read_text())
         timing = folder / "timing" / path.name
         if timing.exists():
-            cell.update(json.loads(timing.read_text()))
+            times = json.loads(timing.read_text())
+            timed |= set(times) - set(cell)
+            cell.update(times)
         cells[cell["method"]][cell["seed"]] = cell
+    for seed, cell in cells.get("full", {}).items():
+        cells["full"][seed] = {**dict.fromkeys(timed, 1.0), **cell}
     return cells
 
 

@@ -48,6 +48,16 @@ def test_a_table_has_a_line_for_each_method_that_has_cells(tmp_path):
     assert {line.count("|") for line in lines} == {lines[0].count("|")}
 
 
+def test_the_full_network_takes_its_own_time(tmp_path):
+    write_cell(tmp_path, "full", accuracy=72.0)
+    write_cell(tmp_path, "narrow", accuracy=70.0)
+    assert "litert" not in report.read_cells(tmp_path)["full"][0]
+    write_cell(tmp_path / "timing", "narrow", litert=0.494)
+    cells = report.read_cells(tmp_path)
+    assert cells["full"][0]["litert"] == 1.0
+    assert cells["narrow"][0]["litert"] == 0.494
+
+
 def test_what_is_written_can_be_looked_at(tmp_path):
     pytest.importorskip("matplotlib")
     for seed, accuracy in enumerate((70.0, 71.0)):
