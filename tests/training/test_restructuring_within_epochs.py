@@ -121,6 +121,19 @@ def test_broken_off_epoch_is_trained_anew():
     assert model.settled
 
 
+def test_parts_without_a_step_pass_all_the_same():
+    model, x, y = model_and_data(every=0.125, steps=4)
+    periods = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            periods.append(model._growth.state.period)
+
+    run = {"batch_size": 8, "verbose": 0, "callbacks": [Look()]}
+    model.fit(x, y, epochs=2, growth_epochs=9, **run)
+    assert periods == [0, 2, 4, 6, 8, 10, 12, 14]
+
+
 def test_diverged_part_leaves_the_structure():
     model, x, y = model_and_data(every=0.25)
     # Not in the inputs: some processors' ReLU makes zero of it.
