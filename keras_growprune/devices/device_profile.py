@@ -1,5 +1,6 @@
 """How long layers take on one device."""
 
+import itertools
 import json
 import pathlib
 
@@ -23,9 +24,9 @@ class DeviceProfile:
     The time of a network is a constant and a sum over its layers that
     multiply: `a * multiply-adds + b * outputs + u * uneven outputs + c`.
     Devices compute channels in blocks, so multiply-adds count widths that are
-    rounded up; memory traffic goes with the outputs, and takes longer where
-    the width is no multiple of the block; each layer has a fixed price. One
-    `(a, b, u, c)` for each kind of layer.
+    rounded up, of inputs and of outputs; memory traffic goes with the outputs,
+    and takes longer where the width is no multiple of the block; each layer
+    has a fixed price. One `(a, b, u, c)` for each kind of layer.
 
     Usually made by `measure` or `fit`, and kept by `save` and `load`.
 
@@ -34,7 +35,10 @@ class DeviceProfile:
             `"depthwise"`, `"dense"`) to `(a, b, u, c)`: milliseconds per
             million multiply-adds, per million outputs, more per million
             uneven outputs, and for the layer itself.
-        block: Positive integer, channels that the device computes at once.
+        block: Positive integer, output channels that the device computes at
+            once. Widths under a budget of time are multiples of it.
+        input_block: Positive integer, input channels that it reads at once.
+            Defaults to `None`: as many.
         constant: Milliseconds of a call of any network.
         batch_size: Examples of one call.
         runtime: What ran it, such as `"litert"`.
@@ -54,6 +58,7 @@ class DeviceProfile:
         self,
         layers,
         block=1,
+        input_block=None,
         constant=0.0,
         batch_size=1,
         runtime="",
@@ -64,6 +69,7 @@ class DeviceProfile:
             for kind, values in layers.items()
         }
         self.block = int(block)
+        self.input_block = int(input_block or block)
         self.constant = float(constant)
         self.batch_size = int(batch_size)
         self.runtime = runtime
@@ -105,7 +111,7 @@ class DeviceProfile:
         Returns:
             Milliseconds of `batch_size` examples.
         """
-        features = _features(work, self.block)
+        features = _features(work, self.block, self.input_block)
         return float(np.dot(features, self.factors(work.kind)))
 
     def check(self, models, verbose=1):
@@ -217,21 +223,24 @@ class DeviceProfile:
         kinds = sorted({w.kind for r in records for w in r["layers"]})
         times = np.array([record["milliseconds"] for record in records])
         fits = []
-        for block in _BLOCKS:
-            table = np.array([_row(r["layers"], kinds, block) for r in records])
+        for blocks in itertools.product(_BLOCKS, repeat=2):
+            table = np.array(
+                [_row(record["layers"], kinds, *blocks) for record in records]
+            )
             # Relative errors count: small networks as much as large ones.
             relative = table / times[:, None]
             solution = _solve_non_negative(relative)
             misfit = float(np.sum((relative @ solution - 1) ** 2))
-            fits.append((misfit, block, relative, solution))
-        # The smallest block whose misfit is (nearly) the least.
+            fits.append((misfit, blocks, relative, solution))
+        # The smallest blocks whose misfit is (nearly) the least.
         least = min(fit[0] for fit in fits)
-        _, block, relative, solution = next(
+        _, (block, input_block), relative, solution = next(
             fit for fit in fits if fit[0] <= 1.02 * least + 1e-12
         )
         return cls(
             layers=dict(zip(kinds, solution[:-1].reshape(-1, 4))),
             block=block,
+            input_block=input_block,
             constant=solution[-1],
             batch_size=batch_size,
             runtime=runtime,
@@ -253,6 +262,7 @@ class DeviceProfile:
         return {
             "layers": {k: list(v) for k, v in self.layers.items()},
             "block": self.block,
+            "input_block": self.input_block,
             "constant": self.constant,
             "batch_size": self.batch_size,
             "runtime": self.runtime,
@@ -285,16 +295,16 @@ def _checked(record):
     return {"layers": layers, "milliseconds": float(milliseconds)}
 
 
-def _features(work, block):
+def _features(work, block, input_block):
     lengths = [*work.channels, np.nan][:2]
-    return layer_features(work.times, lengths, work.outputs, block)
+    return layer_features(work.times, lengths, work.outputs, block, input_block)
 
 
-def _row(layers, kinds, block):
+def _row(layers, kinds, block, input_block):
     """Sums of features by kind, and the 1 of the constant."""
     row = np.zeros((len(kinds), 4))
     for work in layers:
-        row[kinds.index(work.kind)] += _features(work, block)
+        row[kinds.index(work.kind)] += _features(work, block, input_block)
     return np.append(row.ravel(), 1.0)
 
 

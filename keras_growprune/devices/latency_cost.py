@@ -12,8 +12,8 @@ class LatencyCost(WeightwiseCost):
 
     A sum over the layers that multiply: `a * multiply-adds + b * outputs +
     u * uneven outputs + c`. The multiply-adds count the widths rounded up to
-    the device's block, and outputs are uneven where the layer's width is no
-    multiple of it. The factors are the device's, for each kind of layer.
+    the device's blocks, and outputs are uneven where the layer's width is no
+    multiple of its block. The factors are the device's, for each kind of layer.
 
     Args:
         channel_map: A `ChannelMap`.
@@ -24,7 +24,7 @@ class LatencyCost(WeightwiseCost):
 
     def __init__(self, channel_map, profile):
         found = find_multiplications(channel_map)
-        self._block = profile.block
+        self._blocks = profile.block, profile.input_block
         self._times = np.array([m.times for m in found])
         self._factors = np.array([profile.factors(kind_of(m)) for m in found])
         sides = [sum(u is not None for u in m.weight.units) for m in found]
@@ -37,19 +37,22 @@ class LatencyCost(WeightwiseCost):
     def _cost_of_weights(self, first, second):
         lengths = [first, np.where(self._has_second, second, np.nan)]
         outputs = np.where(self._has_second, second, first) * self._outputs
-        features = layer_features(self._times, lengths, outputs, self._block)
+        features = layer_features(self._times, lengths, outputs, *self._blocks)
         return np.sum(features * self._factors, axis=-1)
 
 
-def layer_features(times, lengths, outputs, block):
+def layer_features(times, lengths, outputs, block, input_block):
     """What the time of a layer is linear in.
 
     Args:
         times: Array `(..., layers)`, multiply-adds per pair of channels.
         lengths: Two arrays `(..., layers)`: numbers of channels that are
-            multiplied with each other, NaN where there is only one.
+            multiplied with each other, inputs first; the second is NaN where
+            there is only one.
         outputs: Array `(..., layers)`, numbers of output values.
-        block: Channels that the device computes at once.
+        block: Output channels that the device computes at once; also those
+            of a layer that has one length only.
+        input_block: Input channels that it reads at once.
 
     Returns:
         Array `(..., layers, 4)`: millions of multiply-adds with the lengths
@@ -57,11 +60,14 @@ def layer_features(times, lengths, outputs, block):
         last length is no multiple of a block (else 0), and 1.
     """
     work = np.asarray(times, dtype=float)
-    for length in lengths:
-        rounded = np.ceil(np.asarray(length, dtype=float) / block) * block
-        work = work * np.where(np.isnan(rounded), 1.0, rounded)
-    first, second = lengths
-    last = np.where(np.isnan(second), first, second)
+    first, second = (np.asarray(length, dtype=float) for length in lengths)
+    is_alone = np.isnan(second)
+    for length, size in (
+        (first, np.where(is_alone, block, input_block)),
+        (np.where(is_alone, 1.0, second), np.where(is_alone, 1, block)),
+    ):
+        work = work * np.ceil(length / size) * size
+    last = np.where(is_alone, first, second)
     outputs = np.broadcast_to(outputs, work.shape) / 1e6
     uneven = np.where(last % block == 0, 0.0, outputs)
     return np.stack([work / 1e6, outputs, uneven, np.ones_like(work)], axis=-1)

@@ -17,6 +17,7 @@ TRUE = kgp.DeviceProfile(
         "dense": (0.0, 0.0, 0.0, 0.02),
     },
     block=8,
+    input_block=2,
     constant=0.1,
 )
 
@@ -47,7 +48,7 @@ def records(count=30, noise=0.0, seed=0):
 
 def test_a_fit_finds_the_device_that_made_the_timings():
     found = kgp.DeviceProfile.fit(records(), runtime="phone", batch_size=2)
-    assert found.block == 8
+    assert (found.block, found.input_block) == (8, 2)
     assert found.error < 1e-6
     np.testing.assert_allclose(
         found.layers["convolution"][:3], (3.0, 20.0, 8.0), rtol=1e-4
@@ -106,6 +107,10 @@ def test_a_saved_profile_is_the_same_when_loaded(tmp_path):
         keras.saving.serialize_keras_object(loaded)
     )
     assert again.get_config() == TRUE.get_config()
+
+
+def test_inputs_are_read_in_the_block_of_outputs_unless_said():
+    assert kgp.DeviceProfile({}, block=4).input_block == 4
 
 
 def test_a_kind_that_was_not_measured_counts_like_the_most_similar():

@@ -14,7 +14,7 @@ from tests.networks import grow
 from tests.networks import random_network
 
 
-def profile(block=4, constant=0.5):
+def profile(block=4, constant=0.5, input_block=None):
     return kgp.DeviceProfile(
         {
             "convolution": (100, 10, 5, 1),
@@ -23,6 +23,7 @@ def profile(block=4, constant=0.5):
             "dense": (400, 0, 11, 3),
         },
         block=block,
+        input_block=input_block,
         constant=constant,
     )
 
@@ -30,13 +31,14 @@ def profile(block=4, constant=0.5):
 def test_widths_count_as_whole_blocks():
     features = layer_features(
         np.array([9.0, 4.0]),
-        [np.array([3.0, 5.0]), np.array([8.0, np.nan])],
+        [np.array([5.0, 5.0]), np.array([7.0, np.nan])],
         np.array([100.0, 30.0]),
         block=4,
+        input_block=2,
     )
-    # 3 of 4 and 8 of 8 channels; 5 of 8 channels on their own.
+    # 5 of 6 inputs and 7 of 8 outputs; 5 of 8 channels on their own.
     expected = [
-        [9 * 4 * 8 / 1e6, 1e-4, 0, 1],
+        [9 * 6 * 8 / 1e6, 1e-4, 1e-4, 1],
         [4 * 8 / 1e6, 3e-5, 3e-5, 1],
     ]
     np.testing.assert_allclose(features, expected, rtol=1e-12)
@@ -70,16 +72,16 @@ def test_a_network_takes_what_its_layers_take():
 def test_the_cost_of_a_structure_is_the_time_of_its_network(seed):
     random = np.random.default_rng(seed)
     model = grow(random_network(seed))
-    cost = profile(block=int(random.integers(1, 4))).cost(model._growth.map)
+    block, input_block = (int(size) for size in random.integers(1, 4, 2))
+    made = profile(block=block, input_block=input_block)
+    cost = made.cost(model._growth.map)
     units = random.random(model.structure.units.shape) < 0.6
     for group in model.groups:
         units[group.start + random.integers(group.size)] = True
     gates = random.random(model.structure.gates.shape) < 0.6
     widths = np.array([units[group.slice].sum() for group in model.groups])
     network = model.untrained(Structure(units, gates))
-    expected = kgp.DeviceProfile(
-        profile().layers, block=cost._block, constant=0.5
-    ).milliseconds(network)
+    expected = made.milliseconds(network)
     assert float(cost(widths, gates)) == pytest.approx(expected, rel=1e-9)
     many = cost(np.stack([widths] * 3), np.stack([gates] * 3))
     np.testing.assert_allclose(many, expected, rtol=1e-9)
