@@ -184,7 +184,7 @@ def main(argv):
             )
         )
 
-    def train(model, callbacks=()):
+    def train(model, callbacks=(), **arguments):
         # A bar needs a terminal; elsewhere a line an epoch does.
         verbose = 1 if sys.stdout.isatty() else 2
         return language_training.train(
@@ -192,8 +192,8 @@ def main(argv):
             corpus,
             recipe,
             callbacks,
-            gate_rate=FLAGS.gate_rate,
             verbose=verbose,
+            **arguments,
         )[1]
 
     keras.utils.set_random_seed(FLAGS.seed)
@@ -207,20 +207,19 @@ def main(argv):
     print(f"training the narrow one ({narrow.count_params():,} parameters)")
     finish("uniformly narrow", narrow, train(narrow))
 
+    # The paper's rule draws its structures for most of the run.
+    moments = {"settle_at": 0.8} if FLAGS.rule == "paper" else {}
     keras.utils.set_random_seed(FLAGS.seed)
     grown = kgp.GrowPruneModel(
         *network(recipe, words, growable=True),
         budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}),
         schedule=kgp.GrowthSchedule.around(
-            FLAGS.budget,
-            # The paper's rule draws its structures for most of the run.
-            settle_at=0.8 if FLAGS.rule == "paper" else 0.45,
-            restructure_every=FLAGS.restructure_every,
+            FLAGS.budget, restructure_every=FLAGS.restructure_every, **moments
         ),
         rule=FLAGS.rule,
     )
     print("growing")
-    seconds = train(grown, [PrintStructure()])
+    seconds = train(grown, [PrintStructure()], gate_rate=FLAGS.gate_rate)
     compact = grown.compact()
     training = grown.ledger.total("training_flops")
     finish("grown", compact, seconds, training)

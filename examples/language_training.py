@@ -7,8 +7,6 @@ import keras
 import numpy as np
 import text_data
 
-import keras_growprune as kgp
-
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -86,9 +84,9 @@ def train(model, corpus, recipe, callbacks=(), gate_rate=None, **fit):
         corpus: A `text_data.Corpus`.
         recipe: The `Recipe`.
         callbacks: More callbacks.
-        gate_rate: Learning rate of the logits that `rule="paper"` trains.
-            Defaults to `None`: that of the weights, which is made for the
-            small gradients of language models.
+        gate_rate: Of a `GrowPruneModel`: learning rate of the logits that
+            `rule="paper"` trains. Defaults to `None`: that of the weights,
+            which is made for the small gradients of language models.
         **fit: More arguments of `fit`.
 
     Returns:
@@ -102,7 +100,7 @@ def train(model, corpus, recipe, callbacks=(), gate_rate=None, **fit):
         return recipe.learning_rate * recipe.steps * recipe.decay**late
 
     gates = {}
-    if gate_rate is not None and isinstance(model, kgp.GrowPruneModel):
+    if gate_rate is not None:
         gates = {"gate_optimizer": keras.optimizers.SGD(gate_rate)}
     model.compile(
         keras.optimizers.SGD(

@@ -6,6 +6,7 @@ import time
 import keras
 import numpy as np
 
+from keras_growprune.devices.denormals import denormals_flushed
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.devices.runtimes import prepare
 from keras_growprune.structure import Structure
@@ -110,11 +111,12 @@ def _structure(model, index, random):
 def _timed(run):
     """Milliseconds of one call, from as many as take a few milliseconds."""
     count = 0
-    started = time.perf_counter()
-    while count == 0 or time.perf_counter() - started < 0.005:
-        run()
-        count += 1
-    return (time.perf_counter() - started) * 1e3 / count
+    with denormals_flushed():
+        started = time.perf_counter()
+        while count == 0 or time.perf_counter() - started < 0.005:
+            run()
+            count += 1
+        return (time.perf_counter() - started) * 1e3 / count
 
 
 def _milliseconds(rounds):

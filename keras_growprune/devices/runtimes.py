@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_growprune import keras_internals
-from keras_growprune.devices.denormals import denormals_flushed
 
 
 def _pack(model, values):
@@ -84,12 +83,7 @@ def _litert(model, batch_size):
     examples = _examples(model.inputs, batch_size)
     for details, x in zip(interpreter.get_input_details(), examples):
         interpreter.set_tensor(details["index"], x)
-
-    def run():
-        with denormals_flushed():
-            interpreter.invoke()
-
-    return run
+    return interpreter.invoke
 
 
 def _interpreter(content):
