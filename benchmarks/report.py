@@ -135,8 +135,15 @@ _AXES = {
 }
 
 
+# Variants of a method: a longer training, and the structure it found.
+_LONG, _FROM_SCRATCH = "_long", "_from_scratch"
+
+
 def plot(folder, methods, path):
-    """Draws accuracy against what it cost: one mark a method.
+    """Draws accuracy against what it cost: one curve a method.
+
+    A curve goes from the ordinary training to the longer one, where there is
+    one. A structure trained from scratch is a hollow mark beside it.
 
     Args:
         folder: Where the cells are.
@@ -149,28 +156,16 @@ def plot(folder, methods, path):
     from matplotlib import pyplot
 
     cells = read_cells(folder)
+    methods = [method for method in methods if method in cells]
     figure, plots = pyplot.subplots(
         1, len(_AXES), figsize=(15, 5), sharey=True, layout="constrained"
     )
-    markers = "os^vD*PX<>ph8d"
     for axes, (key, label) in zip(plots, _AXES.items()):
-        for index, method in enumerate(m for m in methods if m in cells):
-            needed = {key, "accuracy"}
-            seeds = [c for c in cells[method].values() if needed <= set(c)]
-            if not seeds:
-                continue
-            axes.errorbar(
-                statistics.mean(c[key] for c in seeds),
-                statistics.mean(c["accuracy"] for c in seeds),
-                statistics.stdev([c["accuracy"] for c in seeds])
-                if len(seeds) > 1
-                else None,
-                color=f"C{index % 10}",
-                marker=markers[index % len(markers)],
-                markersize=9,
-                linestyle="",
-                label=method.replace("_", " "),
-            )
+        for name, style in _styles(methods):
+            points = curve(cells, name, key)
+            if points:
+                xs, means, spreads = zip(*points)
+                axes.errorbar(xs, means, spreads, **style)
         axes.set_xlabel(label)
         axes.set_xlim(left=0)
         axes.grid(alpha=0.3)
@@ -183,6 +178,62 @@ def plot(folder, methods, path):
     figure.legend(handles.values(), handles, loc="outside right center")
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
+
+
+def _styles(methods):
+    """Each curve's name and how it is drawn."""
+    families = list(
+        dict.fromkeys(
+            name.removesuffix(_LONG).removesuffix(_FROM_SCRATCH)
+            for name in methods
+        )
+    )
+    markers = "os^vD*PX<>ph8d"
+    for index, family in enumerate(families):
+        style = dict(
+            color=f"C{index % 10}",
+            marker=markers[index % len(markers)],
+            markersize=9,
+            linewidth=1,
+        )
+        yield family, {**style, "label": family.replace("_", " ")}
+        scratch = family + _FROM_SCRATCH
+        if scratch in methods:
+            yield (
+                scratch,
+                {
+                    **style,
+                    "markerfacecolor": "none",
+                    "label": scratch.replace("_", " "),
+                },
+            )
+
+
+def curve(cells, name, key):
+    """Points of one method and of its longer training, where known.
+
+    Returns:
+        List of `(x, mean accuracy, standard deviation)`; the deviation of a
+        single seed is 0.
+    """
+    points = []
+    for method in (name, name + _LONG):
+        seeds = [
+            cell
+            for cell in cells.get(method, {}).values()
+            if {key, "accuracy"} <= set(cell)
+        ]
+        if seeds:
+            accuracies = [cell["accuracy"] for cell in seeds]
+            deviation = statistics.stdev(accuracies) if len(seeds) > 1 else 0.0
+            points.append(
+                (
+                    statistics.mean(cell[key] for cell in seeds),
+                    statistics.mean(accuracies),
+                    deviation,
+                )
+            )
+    return points
 
 
 def write(folder, methods, document):

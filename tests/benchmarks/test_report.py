@@ -58,6 +58,28 @@ def test_the_full_network_takes_its_own_time(tmp_path):
     assert cells["narrow"][0]["litert"] == 0.494
 
 
+def test_a_curve_goes_on_to_the_longer_training():
+    known = {
+        "grown": {
+            0: dict(accuracy=70.0, training=0.5),
+            1: dict(accuracy=71.0, training=0.6),
+            2: dict(accuracy=99.0),  # not timed
+        },
+        "grown_long": {0: dict(accuracy=73.0, training=1.0)},
+        "grown_from_scratch": {0: dict(accuracy=60.0, training=0.4)},
+    }
+    assert report.curve(known, "grown", "training") == [
+        (pytest.approx(0.55), 70.5, pytest.approx(math.sqrt(0.5))),
+        (1.0, 73.0, 0.0),
+    ]
+    assert report.curve(known, "narrow", "training") == []
+    names = ["grown", "grown_long", "grown_from_scratch"]
+    assert [name for name, _ in report._styles(names)] == [
+        "grown",
+        "grown_from_scratch",
+    ]
+
+
 def test_what_is_written_can_be_looked_at(tmp_path):
     pytest.importorskip("matplotlib")
     for seed, accuracy in enumerate((70.0, 71.0)):
