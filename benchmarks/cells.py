@@ -13,6 +13,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 
 import keras
@@ -49,6 +50,8 @@ class CellBenchmark:
             returns a dict.
         report: Function of the preset's folder and the names of all methods
             that writes the report and returns its table.
+        prepared: Names of methods that need `prepare` of the task to have
+            been called once, before any cell of theirs is trained.
         line: Format of the line that says what a cell reached.
         passed_on: Flags, besides `--preset`, that `make_task` looks at.
     """
@@ -63,6 +66,7 @@ class CellBenchmark:
     time_cell: Callable
     report: Callable
     line: str
+    prepared: tuple = ()
     passed_on: tuple = ()
 
     @property
@@ -79,7 +83,9 @@ class CellBenchmark:
         flags.DEFINE_enum("preset", "small", self.presets, "Sizes.")
         flags.DEFINE_list("methods", self.names, "Methods to train.")
         flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each method.")
-        flags.DEFINE_integer("jobs", 1, "Cells to train at the same time.")
+        flags.DEFINE_integer(
+            "jobs", 1, "Cells to train at the same time.", lower_bound=1
+        )
         flags.DEFINE_bool("time", False, "Time cells' networks, do not train.")
         flags.DEFINE_bool("report", False, "Write the report, do not train.")
         flags.DEFINE_bool("here", False, "In this process, not in a new one.")
@@ -93,6 +99,8 @@ class CellBenchmark:
             raise app.UsageError(
                 f"Unknown methods {sorted(unknown)}: {self.names}"
             )
+        if not all(seed.isdecimal() for seed in FLAGS.seeds):
+            raise app.UsageError(f"Seeds must be integers: {FLAGS.seeds}")
         seeds = [int(seed) for seed in FLAGS.seeds]
         if FLAGS.report:
             print(self.report(self.folder, self.names))
@@ -100,11 +108,22 @@ class CellBenchmark:
             _run_with_one_thread(self.script, "--here", *sys.argv[1:])
         elif FLAGS.time:
             self._time(FLAGS.methods, seeds)
+        elif FLAGS.here and not FLAGS.methods:
+            self.make_task(FLAGS.preset).prepare()
         elif FLAGS.here:
             for method in FLAGS.methods:
                 for seed in seeds:
                     self._train(method, seed)
         else:
+            missing = [
+                method
+                for method in self.prepared
+                for seed in seeds
+                if method in FLAGS.methods
+                and not self._path(method, seed).exists()
+            ]
+            if missing:
+                self._run_here()
             train_all(
                 FLAGS.methods, seeds, FLAGS.jobs, self._train_in_new_process
             )
@@ -113,15 +132,25 @@ class CellBenchmark:
         return self.folder / f"{method}-{seed}.json"
 
     def _train_in_new_process(self, method, seed):
-        if not self._path(method, seed).exists():
-            _run_with_one_thread(
-                self.script,
-                "--here",
-                f"--methods={method}",
-                f"--seeds={seed}",
-                f"--preset={FLAGS.preset}",
-                *(f"--{each}={FLAGS[each].value}" for each in self.passed_on),
+        source = self._path(method.removesuffix(FROM_SCRATCH), seed)
+        if not source.exists() and method.endswith(FROM_SCRATCH):
+            raise app.UsageError(
+                f"{method} takes its structure from {source}, which is not "
+                "there yet. Train that one first."
             )
+        if not self._path(method, seed).exists():
+            self._run_here(method, seed)
+
+    def _run_here(self, method="", seed=0):
+        """Trains one cell, or prepares the task, in a process of its own."""
+        _run_with_one_thread(
+            self.script,
+            "--here",
+            f"--methods={method}",
+            f"--seeds={seed}",
+            f"--preset={FLAGS.preset}",
+            *(f"--{each}={FLAGS[each].value}" for each in self.passed_on),
+        )
 
     def _train(self, method, seed):
         task = self.make_task(FLAGS.preset)
@@ -178,7 +207,7 @@ def _run_with_one_thread(script, *arguments):
 
 
 def train_all(names, seeds, jobs, train):
-    """Trains cells side by side.
+    """Trains cells side by side; none is begun after one has failed.
 
     Args:
         names: Names of methods. One from scratch comes after the one whose
@@ -194,9 +223,12 @@ def train_all(names, seeds, jobs, train):
         or name.removesuffix(FROM_SCRATCH) not in names
     ]
 
+    stopped = threading.Event()
+
     def train_chain(seed, chain):
         for method in chain:
-            train(method, seed)
+            if not stopped.is_set():
+                train(method, seed)
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         runs = [
@@ -204,5 +236,9 @@ def train_all(names, seeds, jobs, train):
             for seed in seeds
             for chain in chains
         ]
-        for run in runs:
-            run.result()
+        try:
+            for run in concurrent.futures.as_completed(runs):
+                run.result()
+        except BaseException:  # Ctrl-C too: all that is queued waits for it
+            stopped.set()
+            raise

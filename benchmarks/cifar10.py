@@ -34,6 +34,7 @@ if __name__ == "__main__":
         make_task=Task,
         time_cell=timing.time_cell,
         report=write_report,
+        prepared=methods.IN_TIME,
         line="{method:<28} seed {seed}  accuracy {accuracy:.2f}  FLOPs "
         "{flops:.3f}  training {training_flops:.3f}  {seconds:.0f} s",
     ).run()

@@ -317,6 +317,13 @@ METHODS = {
         shallow_in_time,
     )
 }
+# Methods that go by the time of a training step.
+IN_TIME = (
+    "grown_in_time",
+    "grown_in_time_narrow_seed",
+    "narrow_in_time",
+    "shallow_in_time",
+)
 # Methods whose final structure is trained from scratch as well.
 GROWN = (
     "grown",

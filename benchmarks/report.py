@@ -35,7 +35,7 @@ def read_cells(folder):
             cell.update(times)
         cells[cell["method"]][cell["seed"]] = cell
     for seed, cell in cells.get("full", {}).items():
-        cells["full"][seed] = {**dict.fromkeys(timed, 1.0), **cell}
+        cells["full"][seed] = {**cell, **dict.fromkeys(timed, 1.0)}
     return cells
 
 

@@ -99,6 +99,10 @@ class Task(GrowingTask):
             if not all(gates)
         ]
 
+    def prepare(self):
+        """Measures the profile, while nothing else runs."""
+        _ = self.profile
+
     @functools.cached_property
     def profile(self):
         """`DeviceProfile` of a training step; measured where none is yet."""

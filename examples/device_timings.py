@@ -19,6 +19,7 @@ on that phone: `kgp.Budget(latency=0.5, profile=kgp.DeviceProfile.load(...))`.
 """
 
 import csv
+import functools
 import json
 import pathlib
 
@@ -35,12 +36,14 @@ flags.DEFINE_string("profile", "device.json", "Profile to write.")
 flags.DEFINE_enum(
     "model", "resnet20", ["resnet20", "resnet56", "vgg16", "wrn28"], "Network."
 )
+flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
+flags.DEFINE_integer("size", 32, "Height and width of images.", lower_bound=8)
 flags.DEFINE_integer("count", 24, "Networks to time.", lower_bound=3)
 flags.DEFINE_integer("batch_size", 1, "Examples of one call.", lower_bound=1)
 
 _NETWORKS = {
-    "resnet20": lambda: kgp.models.resnet(depth=20),
-    "resnet56": lambda: kgp.models.resnet(depth=56),
+    "resnet20": functools.partial(kgp.models.resnet, depth=20),
+    "resnet56": functools.partial(kgp.models.resnet, depth=56),
     "vgg16": kgp.models.vgg16,
     "wrn28": kgp.models.wide_resnet,
 }
@@ -52,9 +55,10 @@ def write_files(folder):
     if table.exists():
         raise app.UsageError(f"{table} is there already; move it away first.")
     folder.mkdir(parents=True, exist_ok=True)
-    model = kgp.GrowPruneModel(
-        *_NETWORKS[FLAGS.model](), kgp.Budget(flops=0.5), seed=0
+    network = _NETWORKS[FLAGS.model](
+        (FLAGS.size, FLAGS.size, 3), width=FLAGS.width
     )
+    model = kgp.GrowPruneModel(*network, kgp.Budget(flops=0.5), seed=0)
     layers = {}
     for network in devices.sample_networks(model, FLAGS.count):
         name = f"{len(layers):02}.tflite"
@@ -67,18 +71,44 @@ def write_files(folder):
     table.write_text("file,milliseconds\n" + "".join(f"{n},\n" for n in layers))
 
 
+def read_times(path, names):
+    """File names and milliseconds of the rows that are filled in."""
+    # Spreadsheets put a mark of their own in front ("sig").
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file))
+    if not rows or rows[0] != ["file", "milliseconds"]:
+        raise app.UsageError(
+            f"{path} must have the columns `file,milliseconds`, with a comma "
+            f"between them. Received: {rows[:1]}"
+        )
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) < 2 or not row[1].strip():
+            continue
+        try:
+            time = float(row[1])
+        except ValueError:
+            time = None
+        if row[0] not in names or time is None or len(row) > 2:
+            raise app.UsageError(
+                f"{path}, line {number}: expected the name of a file and its "
+                f"milliseconds, such as 1.25. Received: {row}"
+            )
+        yield row[0], time
+
+
 def fit_profile(folder):
     """Fits a profile to the times that were filled in."""
     content = json.loads((folder / "networks.json").read_text())
-    with open(folder / "times.csv", newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["milliseconds"]]
+    networks = content["networks"]
     records = [
-        {
-            "layers": content["networks"][row["file"]],
-            "milliseconds": float(row["milliseconds"]),
-        }
-        for row in rows
+        {"layers": networks[name], "milliseconds": time}
+        for name, time in read_times(folder / "times.csv", networks)
     ]
+    if len(records) < 3:
+        raise app.UsageError(
+            f"{folder / 'times.csv'} has times of {len(records)} networks; at "
+            "least three are needed."
+        )
     profile = kgp.DeviceProfile.fit(
         records, runtime="litert", batch_size=content["batch_size"]
     )

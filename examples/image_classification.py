@@ -261,15 +261,16 @@ def main(argv):
     print()
     grown.structure_summary()
     print_table(rows)
+    folder = pathlib.Path(FLAGS.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    print()
+    check_files(grown, images[:256], folder)
+    # A profile from a file may be another machine's: no time to compare with.
     if profile is not None and not FLAGS.profile:
         print()
         networks = {"full": full, "uniformly narrow": narrow}
         networks = {k: v for k, v in networks.items() if v is not None}
         profile.check({**networks, "grown": grown.compact()})
-    folder = pathlib.Path(FLAGS.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    print()
-    check_files(grown, images[:256], folder)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,9 @@ class Budget:
         self.measure = "latency" if "latency" in self._name else self._name
         self.profile = profile
         self._check_value()
-        if (self.measure == "latency") != hasattr(profile, "milliseconds"):
+        is_profile = hasattr(profile, "milliseconds")
+        is_profile = is_profile and not isinstance(profile, type)
+        if (self.measure == "latency") != is_profile:
             raise ValueError(
                 "Argument `profile` must be a `DeviceProfile` with a bound on "
                 "time, and None otherwise. Received: "

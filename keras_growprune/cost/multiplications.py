@@ -87,7 +87,8 @@ def _positions(call, tensor):
     sizes = [s for i, s in enumerate(tensor.shape) if i not in (0, axis)]
     if None in sizes:
         raise ValueError(
-            "FLOPs can only be counted for inputs of a fixed size. Received: "
+            "FLOPs and times are known for inputs of a fixed size only. "
+            "Received: "
             f"layer `{call.operation.name}` works on a tensor of shape "
             f"{tuple(tensor.shape)}. Give `keras.Input` all sizes but the "
             "batch, or use `Budget(params=...)`."

@@ -3,16 +3,18 @@
 import itertools
 import json
 import pathlib
+import warnings
 
 import keras
 import numpy as np
 
+from keras_growprune.devices import validation
 from keras_growprune.devices.latency_cost import LatencyCost
 from keras_growprune.devices.latency_cost import layer_features
-from keras_growprune.devices.layer_work import LayerWork
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.devices.measurement import measure_records
 from keras_growprune.devices.measurement import time_models
+from keras_growprune.devices.measurement import untrained_copy
 
 _BLOCKS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -45,6 +47,10 @@ class DeviceProfile:
         error: Median relative error of the prediction for networks that were
             left out of the fit, or None.
 
+    Raises:
+        ValueError: If a kind of layer is unknown, a factor is negative or no
+            number, or a count is no positive integer.
+
     Example:
 
     ```python
@@ -64,16 +70,25 @@ class DeviceProfile:
         runtime="",
         error=None,
     ):
+        input_block = block if input_block is None else input_block
+        validation.check_profile(
+            layers,
+            constant,
+            error,
+            block=block,
+            input_block=input_block,
+            batch_size=batch_size,
+        )
         self.layers = {
             kind: tuple(float(value) for value in values)
             for kind, values in layers.items()
         }
         self.block = int(block)
-        self.input_block = int(input_block or block)
+        self.input_block = int(input_block)
         self.constant = float(constant)
         self.batch_size = int(batch_size)
         self.runtime = runtime
-        self.error = error
+        self.error = None if error is None else float(error)
 
     def factors(self, kind):
         """`(a, b, u, c)` of a kind of layer.
@@ -86,21 +101,26 @@ class DeviceProfile:
             "depthwise": ("convolution", "pointwise", "dense"),
             "dense": ("pointwise", "convolution", "depthwise"),
         }
-        for name in (kind, *alike[kind]):
-            if name in self.layers:
-                return self.layers[name]
-        raise ValueError("The profile has no layer at all. Measure it anew.")
+        if kind not in alike:
+            raise ValueError(
+                f"Argument `kind` must be one of {sorted(alike)}. Received: "
+                f"kind={kind!r}"
+            )
+        known = (name for name in (kind, *alike[kind]) if name in self.layers)
+        return self.layers[next(known)]
 
     def milliseconds(self, model):
         """Predicts the time of one call.
 
         Args:
-            model: A functional `keras.Model` with inputs of fixed size.
+            model: A functional `keras.Model`, or a built Sequential one,
+                with inputs of fixed size.
 
         Returns:
             Milliseconds of `batch_size` examples.
         """
-        return self.constant + sum(map(self.layer_milliseconds, work_of(model)))
+        works = work_of(validation.check_functional(model))
+        return self.constant + sum(map(self.layer_milliseconds, works))
 
     def layer_milliseconds(self, work):
         """Predicts the time of one layer within a network.
@@ -122,8 +142,9 @@ class DeviceProfile:
 
         Args:
             models: Dict of functional `keras.Model`s by name, the network
-                that the others are compared with first. With the runtime
-                `"tensorflow-train"` they are compiled anew.
+                that the others are compared with first. They stay as they
+                are: what is timed with `"tensorflow-train"` are untrained
+                copies.
             verbose: 0 for silence, 1 to print a table.
 
         Returns:
@@ -140,9 +161,11 @@ class DeviceProfile:
         profile.check({"full": full, "compact": model.compact()})
         ```
         """
-        times = time_models(
-            list(models.values()), self.runtime, self.batch_size, rounds=15
-        )
+        validation.check_models(models)
+        networks = list(models.values())
+        if self.runtime == "tensorflow-train":  # its steps would train them
+            networks = [untrained_copy(network) for network in networks]
+        times = time_models(networks, self.runtime, self.batch_size, rounds=15)
         result = {
             name: {"predicted": self.milliseconds(model), "measured": time}
             for (name, model), time in zip(models.items(), times)
@@ -154,7 +177,10 @@ class DeviceProfile:
     def _check_table(self, result):
         first = next(iter(result.values()))
         length = max(len(name) for name in result)
-        lines = [f"milliseconds with {self.runtime}, batch {self.batch_size}"]
+        lines = [
+            f"milliseconds with {self.runtime}, batch {self.batch_size}, "
+            "measured on this machine"
+        ]
         for name, times in result.items():
             shown = [
                 f"{key} {value:.3f} ({value / first[key]:.1%})"
@@ -186,7 +212,13 @@ class DeviceProfile:
 
         Returns:
             A `DeviceProfile`.
+
+        Raises:
+            ValueError: If the model is none that grows, the runtime is
+                unknown or cannot run its networks, or the batch size does not
+                fit.
         """
+        validation.check_measuring(model, batch_size, seconds)
         records = measure_records(model, runtime, batch_size, seconds, verbose)
         profile = cls.fit(records, runtime=runtime, batch_size=batch_size)
         if verbose:
@@ -203,7 +235,9 @@ class DeviceProfile:
         Args:
             records: List of dicts, one for each network that was timed:
                 `"layers"`, a list of `LayerWork` (or of their dicts; one
-                layer is a network too), and `"milliseconds"`.
+                layer is a network too), and `"milliseconds"`. With single
+                layers only, what a call takes cannot be told from what a
+                layer takes: time some whole networks as well.
             runtime: What ran them.
             batch_size: Examples of one call.
 
@@ -211,14 +245,16 @@ class DeviceProfile:
             A `DeviceProfile`.
 
         Raises:
-            ValueError: If there are fewer than three records, or a time is
-                not positive.
+            ValueError: If there are fewer than three records, or one of them
+                lacks something or has a time that is not positive.
         """
-        records = [_checked(record) for record in records]
-        if len(records) < 3:
-            raise ValueError(
-                "A profile needs timings of at least three networks. "
-                f"Received: {len(records)}"
+        records = validation.check_records(records)
+        if all(len(record["layers"]) == 1 for record in records):
+            warnings.warn(
+                "All records are of single layers, so what a call takes "
+                "cannot be told from what a layer takes, and times of deep "
+                "networks may be wrong. Time some whole networks as well.",
+                stacklevel=2,
             )
         kinds = sorted({w.kind for r in records for w in r["layers"]})
         times = np.array([record["milliseconds"] for record in records])
@@ -248,14 +284,27 @@ class DeviceProfile:
         )
 
     def save(self, filepath):
-        """Writes the profile as JSON."""
-        text = json.dumps(self.get_config(), indent=2)
-        pathlib.Path(filepath).write_text(text + "\n")
+        """Writes the profile as JSON, as a whole or not at all."""
+        path = pathlib.Path(filepath)
+        part = path.with_name(path.name + ".part")
+        part.write_text(json.dumps(self.get_config(), indent=2) + "\n")
+        part.replace(path)
 
     @classmethod
     def load(cls, filepath):
-        """Reads a profile that `save` wrote."""
-        return cls.from_config(json.loads(pathlib.Path(filepath).read_text()))
+        """Reads a profile that `save` wrote.
+
+        Raises:
+            ValueError: If the file has anything else in it.
+        """
+        try:
+            config = json.loads(pathlib.Path(filepath).read_text("utf-8"))
+            return cls.from_config(config)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Expected a file that `DeviceProfile.save` wrote. Received: "
+                f"{filepath}. {type(error).__name__}: {error}"
+            ) from error
 
     def get_config(self):
         """Returns the constructor's arguments as a dict."""
@@ -279,20 +328,6 @@ class DeviceProfile:
             f"DeviceProfile(runtime={self.runtime!r}, "
             f"batch_size={self.batch_size}, block={self.block})"
         )
-
-
-def _checked(record):
-    milliseconds = record["milliseconds"]
-    if not milliseconds > 0:
-        raise ValueError(
-            "Each record must have a positive time. Received: "
-            f"milliseconds={milliseconds!r}"
-        )
-    layers = [
-        work if isinstance(work, LayerWork) else LayerWork.from_dict(work)
-        for work in record["layers"]
-    ]
-    return {"layers": layers, "milliseconds": float(milliseconds)}
 
 
 def _features(work, block, input_block):

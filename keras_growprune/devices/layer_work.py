@@ -7,6 +7,8 @@ from keras_growprune.cost import find_multiplications
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import trace_channels
 
+KINDS = ("convolution", "pointwise", "depthwise", "dense")
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerWork:
@@ -53,7 +55,8 @@ def work_of(model):
     """Lists the `LayerWork` of a functional model's layers.
 
     Args:
-        model: A functional `keras.Model` with inputs of fixed size.
+        model: A functional `keras.Model`, or a built Sequential one, with
+            inputs of fixed size.
 
     Returns:
         A list of `LayerWork`, one for each call of a layer that multiplies.

@@ -35,6 +35,13 @@ def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
     return _milliseconds([[_timed(run) for run in runs] for _ in range(rounds)])
 
 
+def untrained_copy(model):
+    """A network of the same shape, with weights of its own."""
+    if hasattr(model, "untrained"):  # it grows: what it is at present
+        return model.untrained()
+    return keras.models.clone_model(model)
+
+
 def sample_networks(model, count=24, seed=0):
     """Untrained plain networks of a growing model's structures, to be timed.
 

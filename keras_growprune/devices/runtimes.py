@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_growprune import keras_internals
+from keras_growprune.devices.validation import check_batch_size
 
 
 def _pack(model, values):
@@ -56,6 +57,9 @@ def litert_file(model, batch_size=1):
 
     Returns:
         The content of a `.tflite` file, as bytes.
+
+    Raises:
+        ValueError: If LiteRT lacks one of its operations.
     """
     signature = [
         tf.TensorSpec((batch_size, *x.shape[1:]), x.dtype) for x in model.inputs
@@ -74,7 +78,16 @@ def litert_file(model, batch_size=1):
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [tf.function(call, signature).get_concrete_function()]
     )
-    return converter.convert()
+    try:
+        return converter.convert()
+    except Exception as error:  # of several types, with pages of text
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(
+            f"LiteRT cannot convert network `{model.name}`: {reason} (see "
+            "above for its operations). Expected: operations that LiteRT has, "
+            "in float32; a network in mixed precision can be built anew "
+            "without for this purpose."
+        ) from error
 
 
 def _litert(model, batch_size):
@@ -116,11 +129,13 @@ def prepare(model, runtime, batch_size):
         A function without arguments that runs it once.
 
     Raises:
-        ValueError: If the runtime is unknown.
+        ValueError: If the runtime is unknown or cannot run the network, or
+            the network has another batch size.
     """
-    if runtime not in _RUNTIMES:
+    if not isinstance(runtime, str) or runtime not in _RUNTIMES:
         raise ValueError(
             f"Argument `runtime` must be one of {sorted(_RUNTIMES)}. "
             f"Received: runtime={runtime!r}"
         )
+    check_batch_size(model, batch_size)
     return _RUNTIMES[runtime](model, batch_size)

@@ -1,10 +1,45 @@
 """What the networks are made of: growable layers, or their plain twins."""
 
+import math
+import numbers
+
 import keras
 
 from keras_growprune.layers import GatedAdd
 from keras_growprune.layers import GatedSkip
 from keras_growprune.layers import GrowableConv2D
+
+
+def check_factor(name, value):
+    """Checks a factor on widths."""
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (is_real and 0 < value < math.inf):
+        raise ValueError(
+            f"Argument `{name}` must be a positive number. Received: "
+            f"{name}={value!r}"
+        )
+
+
+def blocks_of_depth(depth, others):
+    """Blocks in each of three stages of a residual network.
+
+    Args:
+        depth: Layers of the network.
+        others: How many of them are outside of the stages. Each block has two
+            layers.
+
+    Returns:
+        A positive integer.
+    """
+    is_integer = isinstance(depth, numbers.Integral)
+    blocks, rest = divmod(depth - others, 6) if is_integer else (0, 0)
+    if rest or blocks < 1:
+        depths = ", ".join(str(6 * n + others) for n in (1, 2, 3, 5, 9))
+        raise ValueError(
+            f"Argument `depth` must be an integer 6n + {others} ({depths}, "
+            f"...). Received: depth={depth!r}"
+        )
+    return blocks
 
 
 class BuildingBlocks:
@@ -15,9 +50,13 @@ class BuildingBlocks:
         growable: Whether to use growable layers, or plain Keras layers.
         weight_decay: Factor of the L2 penalty on convolution and dense
             kernels.
+
+    Raises:
+        ValueError: If the width is no positive number.
     """
 
     def __init__(self, width=1.0, growable=True, weight_decay=0.0):
+        check_factor("width", width)
         self._width = width
         self._growable = growable
         self._penalty = (

@@ -3,6 +3,7 @@
 import keras
 
 from keras_growprune.models.building_blocks import BuildingBlocks
+from keras_growprune.models.building_blocks import blocks_of_depth
 
 
 def resnet(
@@ -33,7 +34,7 @@ def resnet(
         `(inputs, outputs)`, for `GrowPruneModel` or `keras.Model`.
 
     Raises:
-        ValueError: If `depth` is not 6n + 2.
+        ValueError: If `depth` is not 6n + 2, or `width` no positive number.
 
     Example:
 
@@ -42,12 +43,7 @@ def resnet(
     model = kgp.GrowPruneModel(inputs, outputs, kgp.Budget(flops=0.5))
     ```
     """
-    blocks, rest = divmod(depth - 2, 6)
-    if rest or blocks < 1:
-        raise ValueError(
-            "Argument `depth` must be 6n + 2 (8, 14, 20, 32, 56, ...). "
-            f"Received: depth={depth}"
-        )
+    blocks = blocks_of_depth(depth, others=2)
     make = BuildingBlocks(width, growable, weight_decay)
     inputs = keras.Input(input_shape)
     x = make.norm_relu(make.convolution(inputs, 16, 3))

@@ -37,6 +37,9 @@ def vgg16(
     Returns:
         `(inputs, outputs)`, for `GrowPruneModel` or `keras.Model`.
 
+    Raises:
+        ValueError: If `width` is no positive number.
+
     Example:
 
     ```python

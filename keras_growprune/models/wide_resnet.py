@@ -3,6 +3,8 @@
 import keras
 
 from keras_growprune.models.building_blocks import BuildingBlocks
+from keras_growprune.models.building_blocks import blocks_of_depth
+from keras_growprune.models.building_blocks import check_factor
 
 
 def wide_resnet(
@@ -35,7 +37,8 @@ def wide_resnet(
         `(inputs, outputs)`, for `GrowPruneModel` or `keras.Model`.
 
     Raises:
-        ValueError: If `depth` is not 6n + 4.
+        ValueError: If `depth` is not 6n + 4, or `widening` or `width` no
+            positive number.
 
     Example:
 
@@ -44,12 +47,8 @@ def wide_resnet(
     model = kgp.GrowPruneModel(inputs, outputs, kgp.Budget(flops=0.3))
     ```
     """
-    blocks, rest = divmod(depth - 4, 6)
-    if rest or blocks < 1:
-        raise ValueError(
-            "Argument `depth` must be 6n + 4 (10, 16, 22, 28, 40, ...). "
-            f"Received: depth={depth}"
-        )
+    check_factor("widening", widening)
+    blocks = blocks_of_depth(depth, others=4)
     make = BuildingBlocks(width, growable, weight_decay)
     inputs = keras.Input(input_shape)
     x = make.convolution(inputs, 16, 3)

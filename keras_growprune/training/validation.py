@@ -131,6 +131,7 @@ def check_network(model, channel_map, width_multiple, multiple):
                 f"of `width_multiple` or the full width. Received: {seed}, "
                 f"width_multiple={width_multiple!r}, which makes {multiple}"
             )
+    _check_skips(channel_map)
     for layer in channel_map.layers:
         if layer.__class__.__name__ == "StructureGate":
             raise ValueError(
@@ -139,6 +140,33 @@ def check_network(model, channel_map, width_multiple, multiple):
                 "StructureGate. Leave it out."
             )
     check_not_shared(model, channel_map)
+
+
+def _check_skips(channel_map):
+    """A skip leaves out what lies between its inputs: there is such a part."""
+    producers = {
+        id(tensor): call
+        for call in channel_map.calls
+        for tensor in call.outputs
+    }
+    for gate in channel_map.gates:
+        if axes_of(gate.layer).channels != "skip":
+            continue
+        shortcut, branch = channel_map.calls[gate.call].inputs
+        found, stack = set(), [branch]
+        while stack:
+            call = producers.get(id(stack.pop()))
+            new = [t for t in call.inputs if id(t) not in found] if call else []
+            found |= {id(tensor) for tensor in new}
+            stack.extend(new)
+        if id(shortcut) not in found:
+            raise ValueError(
+                f"Layer `{gate.layer.name}` must be called on `[shortcut, "
+                "branch]`, of which the branch is computed from the shortcut, "
+                "which takes its place when the branch leaves. Received: a "
+                "branch that is not computed from the shortcut. Are the two "
+                "in the wrong order?"
+            )
 
 
 def check_not_grown_elsewhere(model, channel_map):
@@ -193,7 +221,11 @@ def check_reachable(space, budget, limit, cost):
         shown = f"{smallest:.4g} to {cost.full:.4g} ms"
     else:
         shown = f"{smallest:,.0f} to {cost.full:,.0f}"
+    what = "The budget cannot be met"
+    if limit > cost.full:
+        what = "The budget is more than the full network costs"
+    (argument, *_) = budget.get_config()
     raise ValueError(
-        f"The budget cannot be met: with this network, `{budget.measure}` can "
-        f"be {shown}. Received: {budget!r}"
+        f"{what}: with this network, `{argument}` can be {shown}. Received: "
+        f"{budget!r}"
     )

@@ -1,11 +1,13 @@
 """Cells: what is trained when, and what is written."""
 
+import dataclasses
 import json
 import threading
 import types
 
 import cells
 import pytest
+from absl import app
 
 
 @pytest.fixture
@@ -93,6 +95,58 @@ def test_what_comes_from_scratch_waits_for_its_structure():
         assert order.index(("grown", seed)) < order.index(
             ("grown_from_scratch", seed)
         )
+
+
+@pytest.mark.parametrize("reason", [RuntimeError, KeyboardInterrupt])
+def test_nothing_is_begun_after_a_cell_has_failed(reason):
+    order = []
+
+    def train(name, seed):
+        order.append((name, seed))
+        raise reason
+
+    with pytest.raises(reason):
+        cells.train_all(["full", "grown"], [0, 1], 1, train)
+    assert order == [("full", 0)]
+
+
+def test_a_structure_that_is_not_there_is_asked_for(benchmark):
+    with pytest.raises(app.UsageError, match="Train that one first"):
+        benchmark._train_in_new_process("grown_from_scratch", 3)
+
+
+def test_what_cells_share_is_prepared_once_before_them(
+    benchmark, monkeypatch, tmp_path
+):
+    benchmark = dataclasses.replace(benchmark, prepared=("grown",))
+    flags = dict(preset="tiny", seeds=["0", "1"], jobs=2, report=False)
+    flags |= dict(time=False, here=False)
+    started = []
+    monkeypatch.setattr(
+        cells,
+        "_run_with_one_thread",
+        lambda script, *arguments: started.append(arguments[1]),
+    )
+
+    def run(*methods):
+        started.clear()
+        flags["methods"] = list(methods)
+        monkeypatch.setattr(cells, "FLAGS", types.SimpleNamespace(**flags))
+        benchmark._main([])
+        return started
+
+    assert run("grown") == ["--methods=", "--methods=grown", "--methods=grown"]
+    for seed in (0, 1):
+        cells.write(benchmark._path("grown", seed), {})
+    assert run("grown") == []
+    assert run("grown_from_scratch") == ["--methods=grown_from_scratch"] * 2
+
+
+def test_seeds_are_integers(benchmark, monkeypatch):
+    flags = types.SimpleNamespace(preset="tiny", methods=[], seeds=["a"])
+    monkeypatch.setattr(cells, "FLAGS", flags)
+    with pytest.raises(app.UsageError, match="integers"):
+        benchmark._main([])
 
 
 def test_a_cell_from_scratch_can_come_alone():

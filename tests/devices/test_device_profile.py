@@ -86,7 +86,54 @@ def test_records_may_be_plain_dicts_as_in_a_json_file():
     assert one.get_config() == other.get_config()
 
 
-@pytest.mark.parametrize("milliseconds", [0, -1.0, float("nan")])
+def dense(**changes):
+    work = dict(kind="dense", times=1, channels=[3, 5], outputs=5)
+    return {**work, **changes}
+
+
+@pytest.mark.parametrize(
+    "record, message",
+    [
+        ("a row", "must be a dict with `layers`"),
+        ({"layers": [dense()]}, "`milliseconds`. Received: record 1"),
+        (dict(layers=[], milliseconds=1), "at least one layer.*record 1"),
+        (dict(layers=["conv"], milliseconds=1), "'conv' in record 1"),
+        *[
+            (dict(layers=[dense(**changes)], milliseconds=1), message)
+            for changes, message in [
+                (dict(kind="conv"), "record 1 must be of a kind.*'conv'"),
+                (dict(times=float("nan")), "positive `times`"),
+                (dict(times="9"), "positive `times`"),
+                (dict(outputs=0), "positive `times` and `outputs`"),
+                (dict(channels=[3]), "2 positive integers in `channels`"),
+                (dict(channels=[3, -5]), "2 positive integers"),
+                (dict(kind="depthwise"), "1 positive integer in `chann"),
+                (dict(name="a"), "a dict of its attributes"),
+            ]
+        ],
+    ],
+)
+def test_a_record_that_says_nothing_is_refused_by_number(record, message):
+    with pytest.raises(ValueError, match=message):
+        kgp.DeviceProfile.fit([records(1)[0], record])
+
+
+def test_records_must_be_a_list():
+    for wrong in (None, "times.csv", {}):
+        with pytest.raises(ValueError, match="must be a list of dicts"):
+            kgp.DeviceProfile.fit(wrong)
+
+
+def test_single_layers_are_fitted_with_a_warning():
+    single = [r for r in records(60) if len(r["layers"]) == 2]
+    single = [{**record, "layers": record["layers"][:1]} for record in single]
+    with pytest.warns(UserWarning, match="single layers"):
+        kgp.DeviceProfile.fit(single)
+
+
+@pytest.mark.parametrize(
+    "milliseconds", [0, -1.0, float("nan"), float("inf"), True, "1.0", None]
+)
 def test_a_time_that_is_not_positive_is_refused(milliseconds):
     bad = records(4)
     bad[2]["milliseconds"] = milliseconds
@@ -110,13 +157,59 @@ def test_a_saved_profile_is_the_same_when_loaded(tmp_path):
 
 
 def test_inputs_are_read_in_the_block_of_outputs_unless_said():
-    assert kgp.DeviceProfile({}, block=4).input_block == 4
+    profile = kgp.DeviceProfile({"dense": (1, 0, 0, 0)}, block=4)
+    assert profile.input_block == 4
 
 
 def test_a_kind_that_was_not_measured_counts_like_the_most_similar():
     assert TRUE.factors("pointwise") == TRUE.factors("convolution")
-    with pytest.raises(ValueError, match="no layer"):
-        kgp.DeviceProfile({}).factors("dense")
+    with pytest.raises(ValueError, match="Received: kind='conv'"):
+        TRUE.factors("conv")
+
+
+DENSE = {"dense": (1.0, 0.0, 0.0, 0.0)}
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(layers={}), "must be a dict"),
+        (dict(layers=[]), "must be a dict"),
+        (dict(layers={"conv": (1, 0, 0, 0)}), "kind among.*Received: 'conv'"),
+        (dict(layers={"dense": (1, 0, 0)}), "four factors"),
+        (dict(layers={"dense": (1, 0, 0, -1)}), "not negative"),
+        (dict(layers={"dense": (1, 0, 0, float("nan"))}), "finite"),
+        (dict(layers=DENSE, block=0), "Received: block=0"),
+        (dict(layers=DENSE, block=2.5), "Received: block=2.5"),
+        (dict(layers=DENSE, input_block=0), "Received: input_block=0"),
+        (dict(layers=DENSE, batch_size=-1), "Received: batch_size=-1"),
+        (dict(layers=DENSE, constant=float("nan")), "constant=nan"),
+        (dict(layers=DENSE, constant=-0.1), "constant=-0.1"),
+        (dict(layers=DENSE, error="5 %"), "error='5 %'"),
+    ],
+)
+def test_a_profile_of_nonsense_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kgp.DeviceProfile(**arguments)
+
+
+def test_an_error_of_numpy_can_be_saved(tmp_path):
+    profile = kgp.DeviceProfile(DENSE, error=np.float32(0.25))
+    profile.save(tmp_path / "device.json")
+    assert kgp.DeviceProfile.load(tmp_path / "device.json").error == 0.25
+    assert [path.name for path in tmp_path.iterdir()] == ["device.json"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "no JSON", "[1]", '{"a": 1}', '{"layers": {}}']
+)
+def test_a_file_of_something_else_is_named(content, tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(
+        ValueError, match="that `DeviceProfile.save.*other.json"
+    ):
+        kgp.DeviceProfile.load(path)
 
 
 @pytest.mark.parametrize(
@@ -143,11 +236,58 @@ def test_measuring_tells_what_it_does(capsys):
     assert "median error" in capsys.readouterr().out
 
 
-def test_an_unknown_runtime_is_refused():
-    with pytest.raises(
-        ValueError, match="'litert'.*Received: runtime='abacus'"
-    ):
-        kgp.DeviceProfile.measure(grow(conv_chain()), runtime="abacus")
+@pytest.mark.parametrize("runtime", ["abacus", None, ["litert"]])
+def test_an_unknown_runtime_is_refused(runtime):
+    with pytest.raises(ValueError, match="'litert'.*Received: runtime=.*"):
+        kgp.DeviceProfile.measure(grow(conv_chain()), runtime=runtime)
+
+
+def test_only_growing_models_are_measured():
+    for wrong in (network((4,)), None):
+        with pytest.raises(ValueError, match="must be a `GrowPruneModel`"):
+            kgp.DeviceProfile.measure(wrong)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        dict(batch_size=0),
+        dict(batch_size="8"),
+        dict(seconds=0),
+        dict(seconds="x"),
+        dict(seconds=float("nan")),
+    ],
+)
+def test_measuring_takes_positive_numbers(arguments):
+    ((name, value),) = arguments.items()
+    with pytest.raises(ValueError, match=f"Received: {name}={value!r}"):
+        kgp.DeviceProfile.measure(
+            grow(conv_chain()), "litert", verbose=0, **arguments
+        )
+
+
+def test_a_fixed_batch_size_is_told():
+    inputs = keras.Input(batch_shape=(4, 6))
+    model = keras.Model(inputs, layers.Dense(2)(inputs))
+    with pytest.raises(ValueError, match="Give `batch_size=4`"):
+        time_models([model], batch_size=1)
+    assert time_models([model], batch_size=4)[0] > 0
+
+
+def test_what_litert_cannot_convert_is_told_by_name():
+    inputs = keras.Input((4,))
+    outputs = keras.ops.erfinv(layers.Dense(4)(inputs))
+    model = keras.Model(inputs, outputs, name="inverse")
+    with pytest.raises(ValueError, match="cannot convert network `inverse`"):
+        time_models([model], "litert")
+
+
+def test_the_time_of_a_sequential_model_is_that_of_its_layers():
+    model = network((4, 9))
+    twin = keras.Sequential([keras.Input((16, 16, 3)), *model.layers[1:]])
+    assert TRUE.milliseconds(twin) == TRUE.milliseconds(model)
+    with pytest.raises(ValueError, match="functional model, or a Sequential"):
+        TRUE.milliseconds(keras.Sequential([layers.Dense(2)]))
 
 
 def test_a_larger_network_takes_longer():
@@ -166,12 +306,54 @@ def test_a_check_prints_predicted_beside_measured_times(capsys):
         assert result[name]["predicted"] == profile.milliseconds(model)
     assert 0 < result["small"]["measured"] < result["full"]["measured"]
     head, first, second = capsys.readouterr().out.splitlines()
-    assert head == "milliseconds with tensorflow, batch 1"
+    assert head == (
+        "milliseconds with tensorflow, batch 1, measured on this machine"
+    )
     assert first.startswith("full   predicted") and "(100.0%)" in first
     share = result["small"]["measured"] / result["full"]["measured"]
     assert second.endswith(f"({share:.1%})")
     profile.check(models, verbose=0)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "runtime", ["tensorflow", "tensorflow-train", "litert"]
+)
+def test_a_check_leaves_trained_networks_as_they_are(runtime):
+    inputs, outputs = residual(6, image=(12, 12, 3))
+    model = grow((inputs, outputs))
+    plain = model.compact()
+    x = np.random.default_rng(0).random((8, 12, 12, 3), "float32")
+    y = np.arange(8) % plain.output_shape[-1]
+    for each in (model, plain):  # with a metric that wants class numbers
+        each.compile(
+            keras.optimizers.SGD(0.1),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        each.fit(x, y, epochs=1, verbose=0)
+    before = [each.get_weights() for each in (model, plain)]
+    optimizers = model.optimizer, plain.optimizer
+    evaluated = plain.evaluate(x, y, verbose=0)
+    profile = kgp.DeviceProfile(
+        {"convolution": (3.0, 20.0, 0.0, 0.0)}, runtime=runtime, batch_size=4
+    )
+    models = {"plain": plain}
+    if runtime != "litert":
+        models["grows"] = model
+    result = profile.check(models, verbose=0)
+    assert min(times["measured"] for times in result.values()) > 0
+    for each, weights in zip((model, plain), before):
+        for old, new in zip(weights, each.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+    assert (model.optimizer, plain.optimizer) == optimizers
+    assert plain.evaluate(x, y, verbose=0) == evaluated
+
+
+@pytest.mark.parametrize("models", [{}, [], None])
+def test_a_check_takes_models_by_name(models):
+    with pytest.raises(ValueError, match="must be a dict of models by name"):
+        TRUE.check(models)
 
 
 def test_a_profile_of_a_device_that_is_not_here_cannot_be_checked():

@@ -98,6 +98,7 @@ def test_a_time_that_no_network_meets_says_what_is_reachable():
         dict(latency_ms=3),
         dict(flops=0.5, profile=PROFILE),
         dict(latency=0.5, profile="phone.json"),
+        dict(latency=0.5, profile=kgp.DeviceProfile),
     ],
 )
 def test_time_needs_a_device_and_nothing_else_has_one(arguments):

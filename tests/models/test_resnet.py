@@ -78,3 +78,11 @@ def test_resnet_20_has_the_published_size():
 def test_a_depth_that_is_not_6n_plus_2_is_refused(depth):
     with pytest.raises(ValueError, match=f"6n . 2.*Received: depth={depth}"):
         resnet(depth=depth)
+
+
+@pytest.mark.parametrize(
+    "width", [0, -1, float("nan"), float("inf"), "half", None]
+)
+def test_a_width_that_is_no_positive_number_is_refused(width):
+    with pytest.raises(ValueError, match=f"Received: width={width!r}"):
+        resnet(width=width)

@@ -42,3 +42,9 @@ def test_small_images_are_pooled_to_a_single_position_and_no_further():
         None,
         10,
     )
+
+
+@pytest.mark.parametrize("width", [0, -1])
+def test_a_width_that_is_no_positive_number_is_refused(width):
+    with pytest.raises(ValueError, match=f"Received: width={width!r}"):
+        kgp.models.vgg16(width=width)

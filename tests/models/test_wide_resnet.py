@@ -33,3 +33,14 @@ def test_all_blocks_but_the_first_of_a_stage_may_leave():
 def test_a_depth_that_is_not_6n_plus_4_is_refused(depth):
     with pytest.raises(ValueError, match=f"6n . 4.*Received: depth={depth}"):
         wide_resnet(depth=depth)
+
+
+@pytest.mark.parametrize("width", [0, -1])
+def test_a_width_that_is_no_positive_number_is_refused(width):
+    with pytest.raises(ValueError, match=f"Received: width={width!r}"):
+        kgp.models.wide_resnet(width=width)
+
+
+def test_a_widening_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="Received: widening=0"):
+        kgp.models.wide_resnet(widening=0)

@@ -29,8 +29,23 @@ def test_a_budget_below_the_smallest_network_says_what_is_reachable():
 
 
 def test_a_budget_above_the_full_network_is_refused():
-    with pytest.raises(ValueError, match="can be 975 to 10,386. Received"):
+    message = "more than the full network.*can be 975 to 10,386. Received"
+    with pytest.raises(ValueError, match=message):
         grow(conv_chain((4, 6)), kgp.Budget(flops=10387))
+
+
+@pytest.mark.parametrize("wrong", ["swapped", "same", "other"])
+def test_a_skip_over_nothing_is_refused(wrong):
+    inputs = keras.Input((6, 6, 2))
+    conv = dict(kernel_size=3, padding="same")
+    x = kgp.layers.GrowableConv2D(4, **conv)(inputs)
+    y = kgp.layers.GrowableConv2D(4, **conv)(x)
+    z = kgp.layers.GrowableConv2D(4, **conv)(inputs)
+    pairs = {"swapped": [y, x], "same": [y, y], "other": [x, z]}
+    x = kgp.layers.GatedSkip(name="skip")(pairs[wrong])
+    outputs = keras.layers.Dense(3)(keras.layers.GlobalMaxPooling2D()(x))
+    with pytest.raises(ValueError, match="`skip` must be called on.*Received"):
+        grow((inputs, outputs))
 
 
 @pytest.mark.parametrize("value", [0.0, -0.5, 1.5, 0, -3, True, "half"])

@@ -1,0 +1,192 @@
+"""Refuses what no profile can be made of, before anything is measured."""
+
+import math
+import numbers
+
+from keras_growprune import keras_internals
+from keras_growprune.devices.layer_work import KINDS
+from keras_growprune.devices.layer_work import LayerWork
+from keras_growprune.layers.growable import is_count
+
+
+def check_profile(layers, constant, error, **counts):
+    """Checks the arguments of `DeviceProfile`.
+
+    Args:
+        layers, constant, error: As there.
+        **counts: Those that are positive integers.
+    """
+    if not isinstance(layers, dict) or not layers:
+        raise ValueError(
+            "Argument `layers` must be a dict that maps kinds of layers to "
+            f"their four factors. Received: layers={layers!r}"
+        )
+    for kind, factors in layers.items():
+        _check_kind(kind, "Argument `layers`")
+        numeric = [is_number(factor) and factor >= 0 for factor in factors]
+        if numeric != [True] * 4:
+            raise ValueError(
+                "Argument `layers` must have four factors (a, b, u, c) of a "
+                "kind of layer, finite and not negative. Received: "
+                f"{kind!r}: {factors!r}"
+            )
+    if not (is_number(constant) and constant >= 0):
+        raise ValueError(
+            "Argument `constant` must be a number of milliseconds, not "
+            f"negative. Received: constant={constant!r}"
+        )
+    if not (error is None or is_number(error)):
+        raise ValueError(
+            "Argument `error` must be a number or None. Received: "
+            f"error={error!r}"
+        )
+    for name, value in counts.items():
+        check_count(name, value)
+
+
+def check_count(name, value):
+    """Checks a positive integer."""
+    if not is_count(value):
+        raise ValueError(
+            f"Argument `{name}` must be a positive integer. Received: "
+            f"{name}={value!r}"
+        )
+
+
+def check_measuring(model, batch_size, seconds):
+    """Checks the arguments of `DeviceProfile.measure`."""
+    if not hasattr(model, "untrained"):
+        raise ValueError(
+            "Argument `model` must be a `GrowPruneModel`: its structures are "
+            f"what is measured. Received: model={model!r} of type "
+            f"{type(model).__name__}. Make one with "
+            "`keras_growprune.growable(model, budget)`; any budget does."
+        )
+    check_count("batch_size", batch_size)
+    if not (is_number(seconds) and seconds > 0):
+        raise ValueError(
+            "Argument `seconds` must be a positive number. Received: "
+            f"seconds={seconds!r}"
+        )
+
+
+def check_models(models):
+    """Checks the argument of `DeviceProfile.check`."""
+    if not isinstance(models, dict) or not models:
+        raise ValueError(
+            "Argument `models` must be a dict of models by name, such as "
+            '{"full": full, "compact": model.compact()}. Received: '
+            f"models={models!r}"
+        )
+    for model in models.values():
+        check_functional(model)
+
+
+def check_functional(model):
+    """Returns the functional graph of a functional or Sequential model."""
+    graph = keras_internals.functional_graph(model)
+    if graph is None:
+        raise ValueError(
+            "Argument `model` must be a functional model, or a Sequential one "
+            f"that is built. Received: model={model!r} of type "
+            f"{type(model).__name__}"
+        )
+    return graph
+
+
+def check_batch_size(model, batch_size):
+    """Checks that a network takes batches of a size."""
+    for tensor in model.inputs:
+        if tensor.shape[0] not in (None, batch_size):
+            raise ValueError(
+                f"The inputs of network `{model.name}` have a fixed batch "
+                f"size of {tensor.shape[0]}. Received: "
+                f"batch_size={batch_size}. Give "
+                f"`batch_size={tensor.shape[0]}`."
+            )
+
+
+def check_records(records):
+    """Checks the records of `DeviceProfile.fit`.
+
+    Returns:
+        List of dicts with `"layers"`, a list of `LayerWork`, and
+        `"milliseconds"`, a float.
+    """
+    if not isinstance(records, (list, tuple)):
+        raise ValueError(
+            "Argument `records` must be a list of dicts. Received: "
+            f"records={records!r} of type {type(records).__name__}"
+        )
+    checked = [_record(i, record) for i, record in enumerate(records)]
+    if len(checked) < 3:
+        raise ValueError(
+            "A profile needs timings of at least three networks. "
+            f"Received: {len(checked)}"
+        )
+    return checked
+
+
+def _record(index, record):
+    needed = {"layers", "milliseconds"}
+    if not isinstance(record, dict) or not needed <= set(record):
+        raise ValueError(
+            "Each record must be a dict with `layers` and `milliseconds`. "
+            f"Received: record {index}, {record!r}"
+        )
+    milliseconds, layers = record["milliseconds"], record["layers"]
+    if not (is_number(milliseconds) and milliseconds > 0):
+        raise ValueError(
+            "Each record must have a positive time. Received: "
+            f"milliseconds={milliseconds!r} in record {index}"
+        )
+    if not isinstance(layers, (list, tuple)) or not layers:
+        raise ValueError(
+            "Each record must have a list of at least one layer. Received: "
+            f"layers={layers!r} in record {index}"
+        )
+    layers = [_work(index, work) for work in layers]
+    return {"layers": layers, "milliseconds": float(milliseconds)}
+
+
+def _work(index, work):
+    if not isinstance(work, LayerWork):
+        try:
+            work = LayerWork.from_dict(work)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(
+                "A layer of a record must be a `LayerWork`, or a dict of its "
+                f"attributes. Received: {work!r} in record {index}"
+            ) from error
+    where = f"A layer of record {index}"
+    _check_kind(work.kind, where)
+    sides = 1 if work.kind == "depthwise" else 2
+    is_right = (
+        is_number(work.times)
+        and work.times > 0
+        and is_number(work.outputs)
+        and work.outputs > 0
+        and len(work.channels) == sides
+        and all(map(is_count, work.channels))
+    )
+    if not is_right:
+        raise ValueError(
+            f"{where} must have positive `times` and `outputs` and {sides} "
+            f"positive integer{'s'[: sides - 1]} in `channels`. Received: "
+            f"{work!r}"
+        )
+    return work
+
+
+def _check_kind(kind, where):
+    if kind not in KINDS:
+        raise ValueError(
+            f"{where} must be of a kind among {sorted(KINDS)}. Received: "
+            f"{kind!r}"
+        )
+
+
+def is_number(value):
+    """Whether a value is a finite real number."""
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)
