@@ -234,8 +234,9 @@ class DeviceProfile:
 
         Args:
             records: List of dicts, one for each network that was timed:
-                `"layers"`, a list of `LayerWork` (or of their dicts; one
-                layer is a network too), and `"milliseconds"`. With single
+                `"layers"`, a list of `LayerWork` or of their dicts, or the
+                functional `keras.Model` itself (one layer is a network too),
+                and `"milliseconds"`. With single
                 layers only, what a call takes cannot be told from what a
                 layer takes: time some whole networks as well.
             runtime: What ran them.
@@ -243,6 +244,17 @@ class DeviceProfile:
 
         Returns:
             A `DeviceProfile`.
+
+        Example:
+
+        ```python
+        networks = [network(width) for width in (8, 16, 24, 32, 48, 64)]
+        records = [
+            {"layers": network, "milliseconds": time_on_phone(network)}
+            for network in networks
+        ]
+        profile = kgp.DeviceProfile.fit(records, runtime="litert")
+        ```
 
         Raises:
             ValueError: If there are fewer than three records, or one of them

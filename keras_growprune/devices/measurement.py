@@ -1,5 +1,7 @@
 """Times networks of many widths on this machine."""
 
+import contextlib
+import random
 import statistics
 import time
 
@@ -35,11 +37,26 @@ def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
     return _milliseconds([[_timed(run) for run in runs] for _ in range(rounds)])
 
 
+@contextlib.contextmanager
+def random_state_kept():
+    """Inside, drawing weights does not change what is drawn afterwards.
+
+    Keras draws the seeds of its initializers from Python's generator; a
+    training should not depend on whether something was timed before it.
+    """
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
 def untrained_copy(model):
     """A network of the same shape, with weights of its own."""
-    if hasattr(model, "untrained"):  # it grows: what it is at present
-        return model.untrained()
-    return keras.models.clone_model(model)
+    with random_state_kept():
+        if hasattr(model, "untrained"):  # it grows: what it is at present
+            return model.untrained()
+        return keras.models.clone_model(model)
 
 
 def sample_networks(model, count=24, seed=0):
@@ -56,9 +73,12 @@ def sample_networks(model, count=24, seed=0):
     Returns:
         An iterator of `keras.Model`s.
     """
-    random = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     for index in range(count):
-        yield model.untrained(_structure(model, index, random))
+        structure = _structure(model, index, generator)
+        with random_state_kept():
+            network = model.untrained(structure)
+        yield network
 
 
 def measure_records(model, runtime, batch_size, seconds, verbose):
@@ -99,19 +119,19 @@ def measure_records(model, runtime, batch_size, seconds, verbose):
     ]
 
 
-def _structure(model, index, random):
+def _structure(model, index, generator):
     """The full network first, then narrow, uneven and shallow ones."""
     units = np.zeros(model.structure.units.shape, bool)
-    uniform = random.uniform(0.2, 1.0)
+    uniform = generator.uniform(0.2, 1.0)
     step = (1, 4, 8)[index % 3]  # blocks of devices, and widths between them
     for group in model.groups:
-        share = uniform if index % 2 else random.uniform(0.2, 1.0)
+        share = uniform if index % 2 else generator.uniform(0.2, 1.0)
         width = max(step, round(group.size * share / step) * step)
         width = group.size if index == 0 else min(width, group.size)
         units[group.start : group.start + width] = True
     gates = np.ones(model.structure.gates.shape, bool)
     if index % 4 > 1:
-        gates = random.random(gates.shape) < 0.6
+        gates = generator.random(gates.shape) < 0.6
     return Structure(units, gates)
 
 

@@ -48,8 +48,31 @@ def _training(model, batch_size):
     return lambda: float(model.train_function(iterator)["loss"])
 
 
+def _in_float32(model):
+    """The network itself, or a copy of one in mixed precision.
+
+    LiteRT has no kernels for the mixture; its converter fails.
+    """
+
+    def is_half(layer):
+        return layer.compute_dtype in ("float16", "bfloat16")
+
+    def clone(layer):
+        config = layer.get_config()
+        if is_half(layer):
+            config["dtype"] = "float32"
+        return type(layer).from_config(config)
+
+    if not any(map(is_half, model.layers)):
+        return model
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def litert_file(model, batch_size=1):
-    """Converts a network to LiteRT.
+    """Converts a network to LiteRT, in float32.
 
     Args:
         model: A functional `keras.Model` with inputs of fixed size.
@@ -61,6 +84,7 @@ def litert_file(model, batch_size=1):
     Raises:
         ValueError: If LiteRT lacks one of its operations.
     """
+    model = _in_float32(model)
     signature = [
         tf.TensorSpec((batch_size, *x.shape[1:]), x.dtype) for x in model.inputs
     ]
@@ -84,9 +108,7 @@ def litert_file(model, batch_size=1):
         reason = str(error).strip().split("\n")[0]
         raise ValueError(
             f"LiteRT cannot convert network `{model.name}`: {reason} (see "
-            "above for its operations). Expected: operations that LiteRT has, "
-            "in float32; a network in mixed precision can be built anew "
-            "without for this purpose."
+            "above for its operations). Expected: operations that LiteRT has."
         ) from error
 
 

@@ -3,9 +3,12 @@
 import math
 import numbers
 
+import keras
+
 from keras_growprune import keras_internals
 from keras_growprune.devices.layer_work import KINDS
 from keras_growprune.devices.layer_work import LayerWork
+from keras_growprune.devices.layer_work import work_of
 from keras_growprune.layers.growable import is_count
 
 
@@ -140,9 +143,12 @@ def _record(index, record):
             "Each record must have a positive time. Received: "
             f"milliseconds={milliseconds!r} in record {index}"
         )
+    if isinstance(layers, keras.Model):
+        layers = work_of(check_functional(layers))
     if not isinstance(layers, (list, tuple)) or not layers:
         raise ValueError(
-            "Each record must have a list of at least one layer. Received: "
+            "Each record must have a list of at least one layer that "
+            "multiplies, or a functional model. Received: "
             f"layers={layers!r} in record {index}"
         )
     layers = [_work(index, work) for work in layers]

@@ -91,12 +91,27 @@ def dense(**changes):
     return {**work, **changes}
 
 
+def test_records_may_have_the_networks_that_were_timed():
+    networks = [network((width, 9)) for width in (4, 8, 12, 20, 30)]
+    times = [TRUE.milliseconds(model) for model in networks]
+    one, other = (
+        kgp.DeviceProfile.fit(
+            [
+                {"layers": layers_of(model), "milliseconds": time}
+                for model, time in zip(networks, times)
+            ]
+        )
+        for layers_of in (kgp.devices.work_of, lambda model: model)
+    )
+    assert one.get_config() == other.get_config()
+
+
 @pytest.mark.parametrize(
     "record, message",
     [
         ("a row", "must be a dict with `layers`"),
         ({"layers": [dense()]}, "`milliseconds`. Received: record 1"),
-        (dict(layers=[], milliseconds=1), "at least one layer.*record 1"),
+        (dict(layers=[], milliseconds=1), "at least one layer .*record 1"),
         (dict(layers=["conv"], milliseconds=1), "'conv' in record 1"),
         *[
             (dict(layers=[dense(**changes)], milliseconds=1), message)
@@ -230,6 +245,22 @@ def test_measuring_leaves_the_model_as_it_is(runtime, capsys):
     assert profile.milliseconds(model.untrained()) > 0
 
 
+def test_what_is_trained_afterwards_does_not_depend_on_measuring():
+    drawn = []
+    for measures in (False, True):
+        model = grow(conv_chain((4, 4)))
+        full = model.compact()
+        keras.utils.set_random_seed(7)
+        if measures:
+            profile = kgp.DeviceProfile.measure(
+                model, "tensorflow-train", seconds=1, verbose=0
+            )
+            profile.check({"full": full, "grows": model}, verbose=0)
+        drawn.append(keras.layers.Dense(3))
+        drawn[-1].build((None, 4))
+    np.testing.assert_array_equal(drawn[0].kernel, drawn[1].kernel)
+
+
 def test_measuring_tells_what_it_does(capsys):
     model = grow(conv_chain((4, 4)))
     kgp.DeviceProfile.measure(model, seconds=1, verbose=1)
@@ -280,6 +311,26 @@ def test_what_litert_cannot_convert_is_told_by_name():
     model = keras.Model(inputs, outputs, name="inverse")
     with pytest.raises(ValueError, match="cannot convert network `inverse`"):
         time_models([model], "litert")
+
+
+def test_networks_in_mixed_precision_run_on_litert_in_float32():
+    inputs = keras.Input((6, 6, 2))
+    with_half = dict(dtype="mixed_float16")
+    x = layers.Conv2D(3, 3, activation="relu", **with_half)(inputs)
+    x = layers.BatchNormalization(**with_half)(x)
+    x = layers.GlobalAveragePooling2D(**with_half)(x)
+    model = keras.Model(inputs, layers.Dense(4, dtype="float32")(x))
+    image = np.random.default_rng(0).random((1, 6, 6, 2), "float32")
+    interpreter = runtimes._interpreter(runtimes.litert_file(model))
+    interpreter.allocate_tensors()
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.set_tensor(place, image)
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, model(image), rtol=1e-2, atol=1e-3)
+    assert model.layers[1].compute_dtype == "float16"
+    growing = grow(residual(6, image=(12, 12, 3)))
+    assert time_models([model, growing.untrained()], "litert")[0] > 0
 
 
 def test_the_time_of_a_sequential_model_is_that_of_its_layers():

@@ -69,3 +69,38 @@ def test_a_profile_is_fitted_to_the_times_that_were_filled_in(folder, tmp_path):
 def test_times_are_never_overwritten(folder):
     with pytest.raises(app.UsageError, match="is there already"):
         run(f"--write={folder}")
+
+
+@pytest.mark.parametrize(
+    "table, message",
+    [
+        ("", "must have the columns"),
+        ("file;milliseconds\n00.tflite;1.5\n", "with a comma"),
+        ("file,milliseconds\n00.tflite,\n", "times of 0 networks"),
+        ("file,milliseconds\n00.tflite,1.5 ms\n", "line 2.*'1.5 ms'"),
+        ('file,milliseconds\n00.tflite,"1,5"\n', "line 2.*'1,5'"),
+        ("file,milliseconds\n00.tflite,1\nx.tflite,2\n", "line 3.*'x.tflite'"),
+    ],
+)
+def test_a_table_that_cannot_be_read_says_where(
+    table, message, folder, tmp_path
+):
+    (tmp_path / "networks.json").write_bytes(
+        (folder / "networks.json").read_bytes()
+    )
+    (tmp_path / "times.csv").write_text(table)
+    with pytest.raises(app.UsageError, match=message):
+        run(f"--fit={tmp_path}")
+
+
+def test_a_spreadsheet_may_mark_the_table_as_unicode(folder, tmp_path):
+    (tmp_path / "networks.json").write_bytes(
+        (folder / "networks.json").read_bytes()
+    )
+    rows = "".join(f"{i:02}.tflite,{i + 1}\n" for i in range(6))
+    (tmp_path / "times.csv").write_text(
+        "file,milliseconds\n" + rows, encoding="utf-8-sig"
+    )
+    target = tmp_path / "phone.json"
+    run(f"--fit={tmp_path}", f"--profile={target}")
+    assert target.exists()
