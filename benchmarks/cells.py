@@ -102,6 +102,8 @@ class CellBenchmark:
         if not all(seed.isdecimal() for seed in FLAGS.seeds):
             raise app.UsageError(f"Seeds must be integers: {FLAGS.seeds}")
         seeds = [int(seed) for seed in FLAGS.seeds]
+        if FLAGS.report and not any(self.folder.glob("*-*.json")):
+            raise app.UsageError(f"No cells in {self.folder}: train some.")
         if FLAGS.report:
             print(self.report(self.folder, self.names))
         elif FLAGS.time and not FLAGS.here:

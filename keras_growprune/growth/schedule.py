@@ -62,11 +62,8 @@ class GrowthSchedule:
         fractions = dict(seed_fraction=seed_fraction, peak=peak)
         moments = dict(peak_at=peak_at, settle_at=settle_at)
         for name, value in {**fractions, **moments}.items():
-            low_enough = isinstance(value, numbers.Real) and value <= 1
-            lowest_ok = low_enough and (
-                value > 0 if name in fractions else value >= 0
-            )
-            if isinstance(value, bool) or not lowest_ok:
+            is_zero = not isinstance(value, bool) and value == 0
+            if not (_is_fraction(value) or name in moments and is_zero):
                 bracket = "(0, 1]" if name in fractions else "[0, 1]"
                 raise ValueError(
                     f"Argument `{name}` must be a number in {bracket}. "
@@ -117,6 +114,9 @@ class GrowthSchedule:
         Returns:
             A `GrowthSchedule`.
 
+        Raises:
+            ValueError: If the budget is no such fraction.
+
         Example:
 
         ```python
@@ -124,6 +124,11 @@ class GrowthSchedule:
         schedule.seed_fraction, schedule.peak  # 0.1, 0.32
         ```
         """
+        if not _is_fraction(budget):
+            raise ValueError(
+                "Argument `budget` must be a number in (0, 1]. Received: "
+                f"budget={budget!r}"
+            )
         budget = min(budget, 0.5)
         return cls(seed_fraction=seed * budget, peak=peak * budget, **arguments)
 
@@ -196,6 +201,12 @@ class GrowthSchedule:
             f"{k}={v!r}" for k, v in self.get_config().items()
         )
         return f"GrowthSchedule({arguments})"
+
+
+def _is_fraction(value):
+    """Whether a value is a number in (0, 1]."""
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_real and 0 < value <= 1
 
 
 def _periods_per_epoch(restructure_every):

@@ -142,6 +142,15 @@ def test_what_cells_share_is_prepared_once_before_them(
     assert run("grown_from_scratch") == ["--methods=grown_from_scratch"] * 2
 
 
+def test_a_report_of_nothing_says_so(benchmark, monkeypatch):
+    flags = types.SimpleNamespace(
+        preset="tiny", methods=[], seeds=[], report=True
+    )
+    monkeypatch.setattr(cells, "FLAGS", flags)
+    with pytest.raises(app.UsageError, match="No cells in .*tiny"):
+        benchmark._main([])
+
+
 def test_seeds_are_integers(benchmark, monkeypatch):
     flags = types.SimpleNamespace(preset="tiny", methods=[], seeds=["a"])
     monkeypatch.setattr(cells, "FLAGS", flags)

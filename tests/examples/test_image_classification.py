@@ -63,7 +63,10 @@ def test_main_job_runs_under_a_budget_of_time(tmp_path):
 
 
 @pytest.mark.slow
-def test_main_job_measures_what_it_bounds(tmp_path):
+@pytest.mark.parametrize(
+    "runtime, batch", [("litert", 1), ("tensorflow-train", 64)]
+)
+def test_main_job_measures_what_it_bounds(runtime, batch, tmp_path):
     output = run(
         tmp_path,
         "--epochs=1",
@@ -72,10 +75,12 @@ def test_main_job_measures_what_it_bounds(tmp_path):
         "--measure=latency",
         # Two seconds on a loaded machine may say that nothing saves time.
         "--budget=1.0",
-        "--runtime=litert",
+        f"--runtime={runtime}",
         "--measuring_seconds=2",
     )
-    lines = output[output.index("milliseconds with litert, batch 1") :]
+    lines = output[
+        output.index(f"milliseconds with {runtime}, batch {batch}") :
+    ]
     for name in ("full", "grown"):
         assert re.search(
             rf"^{name} +predicted .*%\)  measured .*%\)", lines, re.MULTILINE

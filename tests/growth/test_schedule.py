@@ -154,3 +154,9 @@ def test_config_round_trip_keeps_every_argument():
 def test_an_unknown_shape_of_the_seed_is_refused():
     with pytest.raises(ValueError, match="'narrow' or 'shallow'.*'wide'"):
         GrowthSchedule(seed_shape="wide")
+
+
+@pytest.mark.parametrize("budget", [0, -0.1, 1.5, True, "half", None])
+def test_a_schedule_follows_a_fraction_only(budget):
+    with pytest.raises(ValueError, match=f"Received: budget={budget!r}"):
+        GrowthSchedule.around(budget)
