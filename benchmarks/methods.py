@@ -20,20 +20,19 @@ _FINE_TUNING = 0.25
 _SLIMMING_PENALTY = 1e-4
 
 
-def cell_of(task, model, loss, seconds, phases, retrace_share=0.0):
+def cell_of(task, model, run, phases, retrace_share=0.0):
     """What a method reached.
 
     Args:
         task: The `Task`.
         model: The final network.
-        loss: Training loss of the last epoch.
-        seconds: Seconds of all training.
+        run: What `task.train` returned.
         phases: List of `(epochs, structure)`: what was trained, how long.
         retrace_share: Seconds of restructuring and retracing, as a fraction
             of those of training steps.
 
     Returns:
-        A dict that JSON can hold: accuracy, loss, seconds, FLOPs and
+        A dict that JSON can hold: accuracy, what `run` has, FLOPs and
         parameters of the final network and FLOPs of the whole training (as
         fractions of those of the full network and its training), and phases
         as `[epochs, widths, gates]`.
@@ -45,8 +44,7 @@ def cell_of(task, model, loss, seconds, phases, retrace_share=0.0):
     )
     return {
         **task.accuracies(model),
-        "loss": loss,
-        "seconds": seconds,
+        **run,
         "training_flops": trained / task.preset.epochs,
         "flops": task.relative_flops(model),
         "params": model.count_params() / full.count_params(),
@@ -62,7 +60,7 @@ def _train_plain(task, seed, structure, epochs=None):
     model = task.plain(structure)
     run = task.train(model, seed, epochs)
     phases = [(epochs or task.preset.epochs, structure)]
-    return cell_of(task, model, run["loss"], run["seconds"], phases)
+    return cell_of(task, model, run, phases)
 
 
 def full(task, seed):
@@ -131,8 +129,7 @@ def _grow(task, seed, budget=None, epochs=None, **settings):
     return cell_of(
         task,
         model.compact(),
-        run["loss"],
-        run["seconds"],
+        run,
         phases,
         extra / total("seconds"),
     )
@@ -220,8 +217,13 @@ def _prune_and_fine_tune(task, seed, penalty, importance):
         small, seed, tuning, learning_rate=0.1 * task.preset.learning_rate
     )
     phases = [(before, task.structure()), (tuning, model.structure)]
-    seconds = first["seconds"] + second["seconds"]
-    return cell_of(task, small, second["loss"], seconds, phases)
+    run = {
+        "loss": second["loss"],
+        "seconds": first["seconds"] + second["seconds"],
+        "training_accuracy": first["training_accuracy"]
+        + second["training_accuracy"],
+    }
+    return cell_of(task, small, run, phases)
 
 
 def _keep(model, importance, task):

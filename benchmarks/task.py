@@ -128,7 +128,9 @@ class Task(GrowingTask):
             **fit: More arguments of `fit`.
 
         Returns:
-            A dict: `loss` (of the last epoch) and `seconds`.
+            A dict: `loss` (of the last epoch), `seconds`, and
+            `training_accuracy` (percent in each epoch, augmented as it was
+            trained on).
         """
         preset = self.preset
         epochs = epochs or preset.epochs
@@ -151,6 +153,9 @@ class Task(GrowingTask):
         return {
             "loss": history["loss"][-1],
             "seconds": time.perf_counter() - started,
+            "training_accuracy": [
+                round(100 * share, 2) for share in history["accuracy"]
+            ],
         }
 
     def accuracies(self, model):
