@@ -313,6 +313,16 @@ def test_what_litert_cannot_convert_is_told_by_name():
         time_models([model], "litert")
 
 
+def litert_answer(model, x):
+    interpreter = runtimes._interpreter(runtimes.litert_file(model))
+    interpreter.allocate_tensors()
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.set_tensor(place, x)
+    interpreter.invoke()
+    place = interpreter.get_output_details()[0]["index"]
+    return interpreter.get_tensor(place)
+
+
 def test_networks_in_mixed_precision_run_on_litert_in_float32():
     inputs = keras.Input((6, 6, 2))
     with_half = dict(dtype="mixed_float16")
@@ -321,12 +331,7 @@ def test_networks_in_mixed_precision_run_on_litert_in_float32():
     x = layers.GlobalAveragePooling2D(**with_half)(x)
     model = keras.Model(inputs, layers.Dense(4, dtype="float32")(x))
     image = np.random.default_rng(0).random((1, 6, 6, 2), "float32")
-    interpreter = runtimes._interpreter(runtimes.litert_file(model))
-    interpreter.allocate_tensors()
-    place = interpreter.get_input_details()[0]["index"]
-    interpreter.set_tensor(place, image)
-    interpreter.invoke()
-    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    found = litert_answer(model, image)
     np.testing.assert_allclose(found, model(image), rtol=1e-2, atol=1e-3)
     assert model.layers[1].compute_dtype == "float16"
     growing = grow(residual(6, image=(12, 12, 3)))
@@ -420,10 +425,5 @@ def test_recurrent_networks_run_on_litert_as_in_keras():
     x = keras.layers.GRU(4)(x)
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
     words = np.array([[3, 1, 4, 1, 5]], "int32")
-    interpreter = runtimes._interpreter(runtimes.litert_file(model))
-    interpreter.allocate_tensors()
-    place = interpreter.get_input_details()[0]["index"]
-    interpreter.set_tensor(place, words)
-    interpreter.invoke()
-    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    found = litert_answer(model, words)
     np.testing.assert_allclose(found, model(words), rtol=1e-5, atol=1e-6)
