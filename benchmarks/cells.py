@@ -49,7 +49,8 @@ class CellBenchmark:
         time_cell: Function of a task and a cell that times its networks and
             returns a dict.
         report: Function of the preset's folder and the names of all methods
-            that writes the report and returns its table.
+            that writes the report and returns its table; with the name of a
+            method it only returns the table of differences from that one.
         prepared: Names of methods that need `prepare` of the task to have
             been called once, before any cell of theirs is trained.
         line: Format of the line that says what a cell reached.
@@ -88,6 +89,9 @@ class CellBenchmark:
         )
         flags.DEFINE_bool("time", False, "Time cells' networks, do not train.")
         flags.DEFINE_bool("report", False, "Write the report, do not train.")
+        flags.DEFINE_enum(
+            "against", None, self.names, "Report differences from this method."
+        )
         flags.DEFINE_bool("here", False, "In this process, not in a new one.")
         app.run(self._main)
 
@@ -105,7 +109,7 @@ class CellBenchmark:
         if FLAGS.report and not any(self.folder.glob("*-*.json")):
             raise app.UsageError(f"No cells in {self.folder}: train some.")
         if FLAGS.report:
-            print(self.report(self.folder, self.names))
+            print(self.report(self.folder, self.names, FLAGS.against))
         elif FLAGS.time and not FLAGS.here:
             _run_with_one_thread(self.script, "--here", *sys.argv[1:])
         elif FLAGS.time:
@@ -117,14 +121,11 @@ class CellBenchmark:
                 for seed in seeds:
                     self._train(method, seed)
         else:
-            missing = [
-                method
-                for method in self.prepared
+            if not all(
+                self._path(method, seed).exists()
+                for method in set(self.prepared) & set(FLAGS.methods)
                 for seed in seeds
-                if method in FLAGS.methods
-                and not self._path(method, seed).exists()
-            ]
-            if missing:
+            ):
                 self._run_here()
             train_all(
                 FLAGS.methods, seeds, FLAGS.jobs, self._train_in_new_process
@@ -134,14 +135,15 @@ class CellBenchmark:
         return self.folder / f"{method}-{seed}.json"
 
     def _train_in_new_process(self, method, seed):
+        if self._path(method, seed).exists():
+            return
         source = self._path(method.removesuffix(FROM_SCRATCH), seed)
-        if not source.exists() and method.endswith(FROM_SCRATCH):
+        if method.endswith(FROM_SCRATCH) and not source.exists():
             raise app.UsageError(
                 f"{method} takes its structure from {source}, which is not "
                 "there yet. Train that one first."
             )
-        if not self._path(method, seed).exists():
-            self._run_here(method, seed)
+        self._run_here(method, seed)
 
     def _run_here(self, method="", seed=0):
         """Trains one cell, or prepares the task, in a process of its own."""

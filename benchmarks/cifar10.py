@@ -19,7 +19,9 @@ from task import RESULTS
 from task import Task
 
 
-def write_report(folder, names):
+def write_report(folder, names, against=None):
+    if against:
+        return report.table(folder, names, against)
     return report.write(folder, names, RESULTS.parents[1] / "RESULTS.md")
 
 

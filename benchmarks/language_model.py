@@ -42,8 +42,12 @@ def make_task(preset):
     return LanguageTask(preset, flags.FLAGS.data)
 
 
-def write_report(folder, names):
-    text = report.table(folder, names, score="perplexity", columns=_COLUMNS)
+def write_report(folder, names, against=None):
+    text = report.table(
+        folder, names, against or "narrow", "perplexity", _COLUMNS
+    )
+    if against:
+        return text
     document = RESULTS.parents[1] / "RESULTS.md"
     report.insert_table(document, f"language model, {folder.name}", text)
     return text

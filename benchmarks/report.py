@@ -5,6 +5,8 @@ import json
 import math
 import statistics
 
+from cells import FROM_SCRATCH
+
 # Two-sided 95 % quantiles of Student's distribution, by degrees of freedom.
 _STUDENT = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447}
 _COLUMNS = {
@@ -136,7 +138,7 @@ _AXES = {
 
 
 # Variants of a method: a longer training, and the structure it found.
-_LONG, _FROM_SCRATCH = "_long", "_from_scratch"
+_LONG = "_long"
 
 
 def plot(folder, methods, path):
@@ -184,7 +186,7 @@ def _styles(methods):
     """Each curve's name and how it is drawn."""
     families = list(
         dict.fromkeys(
-            name.removesuffix(_LONG).removesuffix(_FROM_SCRATCH)
+            name.removesuffix(_LONG).removesuffix(FROM_SCRATCH)
             for name in methods
         )
     )
@@ -197,7 +199,7 @@ def _styles(methods):
             linewidth=1,
         )
         yield family, {**style, "label": family.replace("_", " ")}
-        scratch = family + _FROM_SCRATCH
+        scratch = family + FROM_SCRATCH
         if scratch in methods:
             yield (
                 scratch,

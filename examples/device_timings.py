@@ -55,10 +55,12 @@ def write_files(folder):
     if table.exists():
         raise app.UsageError(f"{table} is there already; move it away first.")
     folder.mkdir(parents=True, exist_ok=True)
-    network = _NETWORKS[FLAGS.model](
-        (FLAGS.size, FLAGS.size, 3), width=FLAGS.width
+    make_network = _NETWORKS[FLAGS.model]
+    model = kgp.GrowPruneModel(
+        *make_network((FLAGS.size, FLAGS.size, 3), width=FLAGS.width),
+        kgp.Budget(flops=0.5),
+        seed=0,
     )
-    model = kgp.GrowPruneModel(*network, kgp.Budget(flops=0.5), seed=0)
     layers = {}
     for network in devices.sample_networks(model, FLAGS.count):
         name = f"{len(layers):02}.tflite"

@@ -119,8 +119,7 @@ class DeviceProfile:
         Returns:
             Milliseconds of `batch_size` examples.
         """
-        works = work_of(validation.check_functional(model))
-        return self.constant + sum(map(self.layer_milliseconds, works))
+        return self.constant + sum(map(self.layer_milliseconds, work_of(model)))
 
     def layer_milliseconds(self, work):
         """Predicts the time of one layer within a network.
@@ -236,9 +235,9 @@ class DeviceProfile:
             records: List of dicts, one for each network that was timed:
                 `"layers"`, a list of `LayerWork` or of their dicts, or the
                 functional `keras.Model` itself (one layer is a network too),
-                and `"milliseconds"`. With single
-                layers only, what a call takes cannot be told from what a
-                layer takes: time some whole networks as well.
+                and `"milliseconds"`. With single layers only, what a call
+                takes cannot be told from what a layer takes: time some whole
+                networks as well.
             runtime: What ran them.
             batch_size: Examples of one call.
 

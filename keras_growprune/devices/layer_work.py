@@ -20,7 +20,8 @@ class LayerWork:
         times: Multiply-adds for each pair of an input and an output channel,
             or for each channel of a depthwise convolution.
         channels: Numbers of channels that are multiplied with each other:
-            `(inputs, outputs)`, or `(inputs,)` of a depthwise convolution.
+            `(inputs, outputs)`, or `(inputs,)` of a depthwise convolution;
+            one of both where attention splits the other into heads.
         outputs: Number of output values.
     """
 
@@ -51,6 +52,18 @@ def kind_of(multiplication):
     return "pointwise" if weight.fixed_size == 1 else "convolution"
 
 
+def graph_of(model):
+    """Returns the functional graph of a functional or Sequential model."""
+    graph = keras_internals.functional_graph(model)
+    if graph is None:
+        raise ValueError(
+            "Argument `model` must be a functional model, or a Sequential one "
+            f"that is built. Received: model={model!r} of type "
+            f"{type(model).__name__}"
+        )
+    return graph
+
+
 def work_of(model):
     """Lists the `LayerWork` of a functional model's layers.
 
@@ -61,6 +74,7 @@ def work_of(model):
     Returns:
         A list of `LayerWork`, one for each call of a layer that multiplies.
     """
+    model = graph_of(model)
     calls = keras_internals.graph_calls(model)
     return [
         LayerWork(

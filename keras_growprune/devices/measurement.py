@@ -17,6 +17,21 @@ _FEWEST, _MOST = 8, 32
 _ROUNDS = 5
 
 
+@contextlib.contextmanager
+def random_state_kept():
+    """Inside, drawing weights does not change what is drawn afterwards.
+
+    Keras draws the seeds of its initializers from Python's generator; a
+    training should not depend on whether something was timed before it.
+    """
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+@random_state_kept()
 def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
     """Times models side by side.
 
@@ -37,26 +52,12 @@ def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
     return _milliseconds([[_timed(run) for run in runs] for _ in range(rounds)])
 
 
-@contextlib.contextmanager
-def random_state_kept():
-    """Inside, drawing weights does not change what is drawn afterwards.
-
-    Keras draws the seeds of its initializers from Python's generator; a
-    training should not depend on whether something was timed before it.
-    """
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)
-
-
+@random_state_kept()
 def untrained_copy(model):
     """A network of the same shape, with weights of its own."""
-    with random_state_kept():
-        if hasattr(model, "untrained"):  # it grows: what it is at present
-            return model.untrained()
-        return keras.models.clone_model(model)
+    if hasattr(model, "untrained"):  # it grows: what it is at present
+        return model.untrained()
+    return keras.models.clone_model(model)
 
 
 def sample_networks(model, count=24, seed=0):
@@ -75,12 +76,10 @@ def sample_networks(model, count=24, seed=0):
     """
     generator = np.random.default_rng(seed)
     for index in range(count):
-        structure = _structure(model, index, generator)
-        with random_state_kept():
-            network = model.untrained(structure)
-        yield network
+        yield model.untrained(_structure(model, index, generator))
 
 
+@random_state_kept()
 def measure_records(model, runtime, batch_size, seconds, verbose):
     """Times untrained networks of a growing model's structures.
 

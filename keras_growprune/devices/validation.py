@@ -1,15 +1,13 @@
 """Refuses what no profile can be made of, before anything is measured."""
 
-import math
-import numbers
-
 import keras
 
-from keras_growprune import keras_internals
 from keras_growprune.devices.layer_work import KINDS
 from keras_growprune.devices.layer_work import LayerWork
+from keras_growprune.devices.layer_work import graph_of
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.layers.growable import is_count
+from keras_growprune.layers.growable import is_number
 
 
 def check_profile(layers, constant, error, **counts):
@@ -82,19 +80,7 @@ def check_models(models):
             f"models={models!r}"
         )
     for model in models.values():
-        check_functional(model)
-
-
-def check_functional(model):
-    """Returns the functional graph of a functional or Sequential model."""
-    graph = keras_internals.functional_graph(model)
-    if graph is None:
-        raise ValueError(
-            "Argument `model` must be a functional model, or a Sequential one "
-            f"that is built. Received: model={model!r} of type "
-            f"{type(model).__name__}"
-        )
-    return graph
+        graph_of(model)
 
 
 def check_batch_size(model, batch_size):
@@ -144,7 +130,7 @@ def _record(index, record):
             f"milliseconds={milliseconds!r} in record {index}"
         )
     if isinstance(layers, keras.Model):
-        layers = work_of(check_functional(layers))
+        layers = work_of(layers)
     if not isinstance(layers, (list, tuple)) or not layers:
         raise ValueError(
             "Each record must have a list of at least one layer that "
@@ -166,20 +152,21 @@ def _work(index, work):
             ) from error
     where = f"A layer of record {index}"
     _check_kind(work.kind, where)
-    sides = 1 if work.kind == "depthwise" else 2
+    # Projections of attention: only one side of a head's width is channels.
+    sides = {"depthwise": [1], "dense": [1, 2]}.get(work.kind, [2])
     is_right = (
         is_number(work.times)
         and work.times > 0
         and is_number(work.outputs)
         and work.outputs > 0
-        and len(work.channels) == sides
+        and len(work.channels) in sides
         and all(map(is_count, work.channels))
     )
     if not is_right:
         raise ValueError(
-            f"{where} must have positive `times` and `outputs` and {sides} "
-            f"positive integer{'s'[: sides - 1]} in `channels`. Received: "
-            f"{work!r}"
+            f"{where} must have positive `times` and `outputs`, and positive "
+            f"integers in `channels`, {' or '.join(map(str, sides))} of them. "
+            f"Received: {work!r}"
         )
     return work
 
@@ -190,9 +177,3 @@ def _check_kind(kind, where):
             f"{where} must be of a kind among {sorted(KINDS)}. Received: "
             f"{kind!r}"
         )
-
-
-def is_number(value):
-    """Whether a value is a finite real number."""
-    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_real and math.isfinite(value)

@@ -1,5 +1,6 @@
 """What growable layers have in common."""
 
+import math
 import numbers
 
 import keras
@@ -109,6 +110,12 @@ def is_count(value):
     """Whether a value is a positive integer."""
     is_integer = isinstance(value, numbers.Integral)
     return is_integer and not isinstance(value, bool) and value > 0
+
+
+def is_number(value):
+    """Whether a value is a finite real number."""
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)
 
 
 def make_growable(plain_class, width):

@@ -1,6 +1,5 @@
 """What the networks are made of: growable layers, or their plain twins."""
 
-import math
 import numbers
 
 import keras
@@ -8,12 +7,12 @@ import keras
 from keras_growprune.layers import GatedAdd
 from keras_growprune.layers import GatedSkip
 from keras_growprune.layers import GrowableConv2D
+from keras_growprune.layers.growable import is_number
 
 
 def check_factor(name, value):
     """Checks a factor on widths."""
-    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (is_real and 0 < value < math.inf):
+    if not (is_number(value) and value > 0):
         raise ValueError(
             f"Argument `{name}` must be a positive number. Received: "
             f"{name}={value!r}"

@@ -113,6 +113,9 @@ def test_nothing_is_begun_after_a_cell_has_failed(reason):
 def test_a_structure_that_is_not_there_is_asked_for(benchmark):
     with pytest.raises(app.UsageError, match="Train that one first"):
         benchmark._train_in_new_process("grown_from_scratch", 3)
+    # One that is there already needs nothing else.
+    cells.write(benchmark._path("grown_from_scratch", 3), {})
+    benchmark._train_in_new_process("grown_from_scratch", 3)
 
 
 def test_what_cells_share_is_prepared_once_before_them(

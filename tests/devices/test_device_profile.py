@@ -120,9 +120,10 @@ def test_records_may_have_the_networks_that_were_timed():
                 (dict(times=float("nan")), "positive `times`"),
                 (dict(times="9"), "positive `times`"),
                 (dict(outputs=0), "positive `times` and `outputs`"),
-                (dict(channels=[3]), "2 positive integers in `channels`"),
-                (dict(channels=[3, -5]), "2 positive integers"),
-                (dict(kind="depthwise"), "1 positive integer in `chann"),
+                (dict(kind="pointwise", channels=[3]), "nels`, 2 of them"),
+                (dict(channels=[3, 5, 7]), "`channels`, 1 or 2 of them"),
+                (dict(channels=[3, -5]), "positive integers in `channels`"),
+                (dict(kind="depthwise"), "`channels`, 1 of them"),
                 (dict(name="a"), "a dict of its attributes"),
             ]
         ],
@@ -259,6 +260,15 @@ def test_what_is_trained_afterwards_does_not_depend_on_measuring():
         drawn.append(keras.layers.Dense(3))
         drawn[-1].build((None, 4))
     np.testing.assert_array_equal(drawn[0].kernel, drawn[1].kernel)
+
+
+def test_networks_with_attention_are_measured():
+    x = inputs = keras.Input((6, 8))
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 4)(x, x)])
+    outputs = layers.Dense(3)(layers.LSTM(5)(layers.Dense(9)(x)))
+    model = kgp.growable(keras.Model(inputs, outputs), kgp.Budget(flops=0.9))
+    profile = kgp.DeviceProfile.measure(model, seconds=1, verbose=0)
+    assert profile.milliseconds(model.compact()) > 0
 
 
 def test_measuring_tells_what_it_does(capsys):
