@@ -2,6 +2,7 @@
 
 import abc
 import functools
+import itertools
 
 import numpy as np
 
@@ -44,6 +45,30 @@ class GrowingTask(abc.ABC):
         return [
             int(np.count_nonzero(structure.units[group.slice]))
             for group in self.shapes.groups
+        ]
+
+    def phases(self, model, epochs):
+        """The structures that a growing network had in its training.
+
+        Args:
+            model: The trained `GrowPruneModel`.
+            epochs: Epochs of its training.
+
+        Returns:
+            List of `(epochs, structure)`, one for each stretch of the training
+            in which the structure was the same.
+        """
+        examples = model.ledger.total("examples") / epochs
+        stretches = itertools.groupby(
+            model.ledger.epochs,
+            lambda record: (record["units"], record["gates"]),
+        )
+        return [
+            (
+                sum(record["examples"] for record in records) / examples,
+                self.structure(widths, np.array(gates, bool)),
+            )
+            for (widths, gates), records in stretches
         ]
 
     def plain(self, structure=None):

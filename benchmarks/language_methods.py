@@ -88,14 +88,7 @@ def _grow(task, seed, rule="saliency", **schedule):
         seed=seed,
     )
     seconds = task.train(model, gate_rate=_GATE_RATE)
-    examples = model.ledger.total("examples") / task.recipe.epochs
-    grouped = itertools.groupby(
-        model.ledger.epochs, lambda record: record["units"]
-    )
-    phases = [
-        (sum(r["examples"] for r in records) / examples, task.structure(widths))
-        for widths, records in grouped
-    ]
+    phases = task.phases(model, task.recipe.epochs)
     return cell_of(task, model.compact(), seconds, phases)
 
 

@@ -6,12 +6,12 @@ not say otherwise), and returns a cell, see `cell_of`.
 """
 
 import functools
-import itertools
 
 import keras
 import numpy as np
 
 import keras_growprune as kgp
+from keras_growprune.growth import PaperRule
 from keras_growprune.growth import SaliencyRule
 
 BUDGET = 0.5
@@ -109,28 +109,40 @@ def _in_time(task):
     return lambda network: task.profile.milliseconds(network) <= limit
 
 
-def _grow(task, seed, budget=None, epochs=None, **settings):
+def _grow(task, seed, budget=None, epochs=None, rule=None, **schedule):
+    """Grows a network.
+
+    Args:
+        task, seed: As everywhere.
+        budget: A `kgp.Budget`. Defaults to half the FLOPs.
+        epochs: Epochs, if not those of the preset.
+        rule: The growth rule. Defaults to the library's default.
+        **schedule: What is to differ from the rule's default schedule.
+    """
+    budget = budget or kgp.Budget(flops=BUDGET)
+    rule = rule or SaliencyRule()
+    default = rule.default_schedule(budget.measure, BUDGET)
     model = kgp.GrowPruneModel(
         *task.network(),
-        budget or kgp.Budget(flops=BUDGET),
+        budget,
+        schedule=kgp.GrowthSchedule(
+            **{
+                **default.get_config(),
+                **schedule,
+                "restructure_every": task.preset.restructure_every,
+            }
+        ),
+        rule=rule,
         seed=seed,
-        **settings,
     )
     run = task.train(model, seed, epochs)
-    grouped = itertools.groupby(
-        model.ledger.epochs, lambda epoch: (epoch["units"], epoch["gates"])
-    )
-    phases = [
-        (len(list(epochs)), task.structure(widths, np.array(gates, bool)))
-        for (widths, gates), epochs in grouped
-    ]
     total = model.ledger.total
     extra = total("restructure_seconds") + total("retrace_seconds")
     return cell_of(
         task,
         model.compact(),
         run,
-        phases,
+        task.phases(model, epochs or task.preset.epochs),
         extra / total("seconds"),
     )
 
@@ -148,7 +160,8 @@ def grown_in_time(task, seed):
 def grown_in_time_narrow_seed(task, seed):
     """The same, from a narrow seed network that has all layers."""
     budget = kgp.Budget(latency=BUDGET, profile=task.profile)
-    return _grow(task, seed, budget, schedule=kgp.GrowthSchedule())
+    schedule = SaliencyRule().default_schedule("flops", BUDGET)
+    return _grow(task, seed, budget, **schedule.get_config())
 
 
 def grown_long(task, seed):
@@ -160,24 +173,29 @@ def grown_long(task, seed):
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
     schedule = SaliencyRule().default_schedule("latency", BUDGET)
-    return _grow(task, seed, schedule=schedule)
+    return _grow(task, seed, **schedule.get_config())
 
 
 def grown_monotonically(task, seed):
     """The default rule without a peak: it grows to the budget."""
-    schedule = kgp.GrowthSchedule(peak=BUDGET, peak_at=0.3, settle_at=0.3)
-    return _grow(task, seed, schedule=schedule)
+    return _grow(task, seed, peak=BUDGET, peak_at=0.3, settle_at=0.3)
+
+
+def grown_late(task, seed):
+    """The same, slowly: at the budget after three fifths of the training."""
+    return _grow(task, seed, peak=BUDGET, peak_at=0.6, settle_at=0.6)
 
 
 def pruned_from_full(task, seed):
     """The default rule from the full network: it only prunes."""
-    schedule = kgp.GrowthSchedule(1.0, 1.0, peak_at=0.0, settle_at=0.4)
-    return _grow(task, seed, schedule=schedule)
+    return _grow(
+        task, seed, seed_fraction=1.0, peak=1.0, peak_at=0.0, settle_at=0.4
+    )
 
 
 def paper(task, seed):
     """The rule of Yuan et al. (ICLR 2021)."""
-    return _grow(task, seed, rule="paper")
+    return _grow(task, seed, rule=PaperRule())
 
 
 def from_scratch(task, seed, cell):
@@ -312,6 +330,7 @@ METHODS = {
         grown_long,
         grown_shallow_seed,
         grown_monotonically,
+        grown_late,
         pruned_from_full,
         grown_in_time,
         grown_in_time_narrow_seed,
