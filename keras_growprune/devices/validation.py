@@ -1,6 +1,7 @@
 """Refuses what no profile can be made of, before anything is measured."""
 
 import keras
+import numpy as np
 
 from keras_growprune.devices.layer_work import KINDS
 from keras_growprune.devices.layer_work import LayerWork
@@ -24,8 +25,12 @@ def check_profile(layers, constant, error, **counts):
         )
     for kind, factors in layers.items():
         _check_kind(kind, "Argument `layers`")
-        numeric = [is_number(factor) and factor >= 0 for factor in factors]
-        if numeric != [True] * 4:
+        is_right = (
+            isinstance(factors, (list, tuple, np.ndarray))
+            and len(factors) == 4
+            and all(is_number(factor) and factor >= 0 for factor in factors)
+        )
+        if not is_right:
             raise ValueError(
                 "Argument `layers` must have four factors (a, b, u, c) of a "
                 "kind of layer, finite and not negative. Received: "

@@ -24,6 +24,7 @@ from keras_growprune.structure.gate_points import find_recurrent_ends
 from keras_growprune.structure.graph_copy import GraphCopy
 from keras_growprune.structure.identity_branches import IdentityBranch
 from keras_growprune.structure.identity_branches import find_identity_branches
+from keras_growprune.structure.neighbors import producers
 from keras_growprune.structure.reshaping import whole_key
 from keras_growprune.structure.sequences import candidate_columns
 from keras_growprune.structure.sequences import is_reverse
@@ -51,12 +52,13 @@ __all__ = [
     "copy_weights",
     "expand_call",
     "find_branch_points",
-    "make_layer",
     "find_gate_points",
     "find_identity_branches",
     "find_recurrent_ends",
     "is_growable",
     "is_reverse",
+    "make_layer",
+    "producers",
     "recurrent_parts",
     "register_axes",
     "trace_channels",

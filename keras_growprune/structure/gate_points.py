@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_growprune import keras_internals
 from keras_growprune.structure import axes
+from keras_growprune.structure import neighbors
 from keras_growprune.structure.propagation import MIXING
 from keras_growprune.structure.propagation import NORMS
 from keras_growprune.structure.sequences import recurrent_parts
@@ -88,7 +89,7 @@ def find_gate_points(channel_map):
     """Returns the `GatePoint`s of all groups of a network."""
     points, seen = [], set()
     always = channel_map.unit_count
-    consumers = _consumers(channel_map)
+    consumers = neighbors.consumers(channel_map)
     for call in channel_map.calls:
         layer = call.layer
         for part in recurrent_parts(layer):
@@ -120,8 +121,8 @@ def find_gate_points(channel_map):
 
 def find_branch_points(channel_map):
     """Returns one `GatePoint` per gated layer, at the end of its branch."""
-    consumers = _consumers(channel_map)
-    producers = _producers(channel_map)
+    consumers = neighbors.consumers(channel_map)
+    producers = neighbors.producers(channel_map)
     calls = [call.layer for call in channel_map.calls]
     points = []
     for gate in channel_map.gates:
@@ -154,8 +155,8 @@ def find_recurrent_ends(channel_map):
     Returns:
         One list for each gated layer, empty where its branch ends otherwise.
     """
-    consumers = _consumers(channel_map)
-    producers = _producers(channel_map)
+    consumers = neighbors.consumers(channel_map)
+    producers = neighbors.producers(channel_map)
     found = []
     for gate in channel_map.gates:
         branch = channel_map.calls[gate.call].inputs[1]
@@ -199,24 +200,6 @@ def is_linear(layer):
     activation = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", None)
     return activation is None or name == "linear"
-
-
-def _producers(channel_map):
-    return {
-        id(tensor): call
-        for call in channel_map.calls
-        for tensor in call.outputs
-    }
-
-
-def _consumers(channel_map):
-    consumers = {}
-    for call in channel_map.calls:
-        for tensor in call.inputs:
-            consumers.setdefault(id(tensor), []).append(call)
-    for tensor in channel_map.outputs:
-        consumers.setdefault(id(tensor), []).append(None)
-    return consumers
 
 
 def _reaches_norm(call, consumers):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_growprune.structure import axes
+from keras_growprune.structure import neighbors
 from keras_growprune.structure.gate_points import is_linear
 
 
@@ -36,11 +37,7 @@ def find_identity_branches(channel_map):
     None for residual branches, which start as zero, and for what cannot be
     the identity or is used elsewhere too.
     """
-    producers = {
-        id(tensor): call
-        for call in channel_map.calls
-        for tensor in call.outputs
-    }
+    producers = neighbors.producers(channel_map)
     readers = [id(t) for call in channel_map.calls for t in call.inputs]
     readers += [id(tensor) for tensor in channel_map.outputs]
     uses = [id(call.operation) for call in channel_map.calls]

@@ -11,6 +11,7 @@ from keras_growprune.growth import Rule
 from keras_growprune.growth import SaliencyRule
 from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import producers as producers_of
 
 RULES = {rule.name: rule for rule in (SaliencyRule, PaperRule)}
 
@@ -144,11 +145,7 @@ def check_network(model, channel_map, width_multiple, multiple):
 
 def _check_skips(channel_map):
     """A skip leaves out what lies between its inputs: there is such a part."""
-    producers = {
-        id(tensor): call
-        for call in channel_map.calls
-        for tensor in call.outputs
-    }
+    producers = producers_of(channel_map)
     for gate in channel_map.gates:
         if axes_of(gate.layer).channels != "skip":
             continue

@@ -193,6 +193,7 @@ DENSE = {"dense": (1.0, 0.0, 0.0, 0.0)}
         (dict(layers=[]), "must be a dict"),
         (dict(layers={"conv": (1, 0, 0, 0)}), "kind among.*Received: 'conv'"),
         (dict(layers={"dense": (1, 0, 0)}), "four factors"),
+        (dict(layers={"dense": 1}), "four factors"),
         (dict(layers={"dense": (1, 0, 0, -1)}), "not negative"),
         (dict(layers={"dense": (1, 0, 0, float("nan"))}), "finite"),
         (dict(layers=DENSE, block=0), "Received: block=0"),
