@@ -159,10 +159,17 @@ def plot(folder, methods, path):
 
     cells = read_cells(folder)
     methods = [method for method in methods if method in cells]
-    figure, plots = pyplot.subplots(
-        1, len(_AXES), figsize=(15, 5), sharey=True, layout="constrained"
+    known = set().union(*(c for each in cells.values() for c in each.values()))
+    shown = {key: label for key, label in _AXES.items() if key in known}
+    figure, (plots,) = pyplot.subplots(
+        1,
+        len(shown),
+        figsize=(5 * len(shown), 5),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    for axes, (key, label) in zip(plots, _AXES.items()):
+    for axes, (key, label) in zip(plots, shown.items()):
         for name, style in _styles(methods):
             points = curve(cells, name, key)
             if points:
