@@ -51,8 +51,8 @@ PRESETS = {
     "smoke": Preset(depth=8, image_size=8, examples=512, epochs=3),
     # What two CPU cores train in a quarter of an hour.
     "small": Preset(depth=14, image_size=16, examples=12_500, epochs=36),
-    # As many steps, on images that are hardly seen twice: what a network can
-    # learn shows in the test accuracy, where in `small` it begins to overfit.
+    # As many steps of the same network, on more images: each is seen 10 times
+    # instead of 36, so less depends on what a network makes of few images.
     "many_images": Preset(
         depth=14,
         image_size=16,

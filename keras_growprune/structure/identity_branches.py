@@ -38,23 +38,26 @@ def find_identity_branches(channel_map):
     the identity or is used elsewhere too.
     """
     producers = neighbors.producers(channel_map)
-    readers = [id(t) for call in channel_map.calls for t in call.inputs]
-    readers += [id(tensor) for tensor in channel_map.outputs]
+    consumers = neighbors.consumers(channel_map)
     uses = [id(call.operation) for call in channel_map.calls]
     return [
-        _identity_branch(channel_map, gate, producers, readers, uses)
+        _identity_branch(channel_map, gate, producers, consumers, uses)
         for gate in channel_map.gates
     ]
 
 
-def _identity_branch(channel_map, gate, producers, readers, uses):
+def _identity_branch(channel_map, gate, producers, consumers, uses):
     if axes.axes_of(gate.layer).channels != "skip":
         return None
     shortcut, branch = channel_map.calls[gate.call].inputs
     tensor, layers = branch, []
     while tensor is not shortcut:
         call = producers[id(tensor)]
-        alone = readers.count(id(tensor)) == uses.count(id(call.operation)) == 1
+        reads, calls = (
+            len(consumers[id(tensor)]),
+            uses.count(id(call.operation)),
+        )
+        alone = reads == calls == 1
         if not alone or len(call.inputs) != 1 or len(layers) == 3:
             return None
         layers.insert(0, call.operation)

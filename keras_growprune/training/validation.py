@@ -11,7 +11,7 @@ from keras_growprune.growth import Rule
 from keras_growprune.growth import SaliencyRule
 from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import axes_of
-from keras_growprune.structure import producers as producers_of
+from keras_growprune.structure import producers
 
 RULES = {rule.name: rule for rule in (SaliencyRule, PaperRule)}
 
@@ -145,14 +145,14 @@ def check_network(model, channel_map, width_multiple, multiple):
 
 def _check_skips(channel_map):
     """A skip leaves out what lies between its inputs: there is such a part."""
-    producers = producers_of(channel_map)
+    made_by = producers(channel_map)
     for gate in channel_map.gates:
         if axes_of(gate.layer).channels != "skip":
             continue
         shortcut, branch = channel_map.calls[gate.call].inputs
         found, stack = set(), [branch]
         while stack:
-            call = producers.get(id(stack.pop()))
+            call = made_by.get(id(stack.pop()))
             new = [t for t in call.inputs if id(t) not in found] if call else []
             found |= {id(tensor) for tensor in new}
             stack.extend(new)

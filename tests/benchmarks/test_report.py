@@ -97,3 +97,15 @@ def test_what_is_written_can_be_looked_at(tmp_path):
             f"Head\n{marks[0]}\n{text}\n{marks[1]}\nTail\n"
         )
     assert (tmp_path / "accuracy.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_a_plot_has_no_axes_without_data(tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    write_cell(tmp_path, "narrow", accuracy=70.0)
+    report.plot(tmp_path, ["narrow"], tmp_path / "one.png")
+    write_cell(tmp_path / "timing", "narrow", litert=0.5)
+    report.plot(tmp_path, ["narrow"], tmp_path / "two.png")
+    widths = [
+        image.imread(tmp_path / f).shape[1] for f in ("one.png", "two.png")
+    ]
+    assert widths == [500, 1000]
