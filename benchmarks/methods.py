@@ -172,8 +172,9 @@ def grown_long(task, seed):
 
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
-    schedule = SaliencyRule().default_schedule("latency", BUDGET)
-    return _grow(task, seed, **schedule.get_config())
+    return _grow(
+        task, seed, seed_fraction=0.35, peak=0.7, seed_shape="shallow"
+    )
 
 
 def grown_monotonically(task, seed):

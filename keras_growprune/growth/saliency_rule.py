@@ -37,8 +37,14 @@ class SaliencyRule(Rule):
         if measure != "latency":
             return GrowthSchedule.around(budget)
         # A layer takes time however narrow it is: few wide ones to begin with.
+        # They have all of the budget: what comes later learns for less long.
         return GrowthSchedule.around(
-            budget, seed=0.7, peak=1.4, settle_at=0.4, seed_shape="shallow"
+            budget,
+            seed=1.0,
+            peak=1.4,
+            peak_at=0.1,
+            settle_at=0.3,
+            seed_shape="shallow",
         )
 
     def decide(self, state, space, target):

@@ -169,8 +169,9 @@ def test_config_round_trip_keeps_the_grace():
         ("flops", 0.5, 0.25, 0.8, 0.45),
         ("params", 0.2, 0.1, 0.32, 0.45),
         ("flops", 0.9, 0.25, 0.8, 0.45),
-        ("latency", 0.5, 0.35, 0.7, 0.4),
-        ("latency", 0.1, 0.07, 0.14, 0.4),
+        ("latency", 0.9, 0.5, 0.7, 0.3),
+        ("latency", 0.5, 0.5, 0.7, 0.3),
+        ("latency", 0.1, 0.1, 0.14, 0.3),
     ],
 )
 def test_the_default_schedule_follows_the_budget(
@@ -180,6 +181,7 @@ def test_the_default_schedule_follows_the_budget(
     assert schedule.seed_fraction == pytest.approx(seed)
     assert schedule.peak == pytest.approx(peak)
     assert schedule.settle_at == settle
+    assert schedule.peak_at == (0.1 if measure == "latency" else 0.2)
     shape = "shallow" if measure == "latency" else "narrow"
     assert schedule.seed_shape == shape
 
