@@ -172,9 +172,7 @@ def grown_long(task, seed):
 
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
-    return _grow(
-        task, seed, seed_fraction=0.35, peak=0.7, seed_shape="shallow"
-    )
+    return _grow(task, seed, seed_fraction=0.35, peak=0.7, seed_shape="shallow")
 
 
 def grown_monotonically(task, seed):
@@ -200,10 +198,11 @@ def paper(task, seed):
 
 
 def from_scratch(task, seed, cell):
-    """The final structure of a grown network, trained from its beginning."""
+    """The final structure of a grown network, trained as many epochs."""
     _, widths, gates = cell["phases"][-1]
     structure = task.structure(widths, np.array(gates, bool))
-    return _train_plain(task, seed, structure)
+    epochs = round(sum(epochs for epochs, *_ in cell["phases"]))
+    return _train_plain(task, seed, structure, epochs)
 
 
 def _prune_and_fine_tune(task, seed, penalty, importance):
@@ -351,6 +350,7 @@ GROWN = (
     "grown",
     "grown_in_time",
     "grown_in_time_narrow_seed",
+    "grown_long",
     "grown_shallow_seed",
     "paper",
 )
