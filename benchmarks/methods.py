@@ -91,7 +91,7 @@ def narrow_in_time(task, seed):
     return _train_plain(task, seed, task.widest(_in_time(task)))
 
 
-def shallow_in_time(task, seed):
+def shallow_in_time(task, seed, epochs=None):
     """The slowest network of full width within half the predicted time."""
     allowed = _in_time(task)
     choices = sorted(
@@ -101,7 +101,13 @@ def shallow_in_time(task, seed):
     fitting = [s for s in choices if allowed(task.plain(s))]
     # Where even the shallowest takes longer, it is narrow as well.
     slowest = (fitting or [task.widest(allowed, choices[0].gates)])[-1]
-    return _train_plain(task, seed, slowest)
+    return _train_plain(task, seed, slowest, epochs)
+
+
+def shallow_in_time_long(task, seed):
+    """The same, trained for as long as the full network takes."""
+    share = 0.49  # what its training takes of the full one's, see `--time`
+    return shallow_in_time(task, seed, round(task.preset.epochs / share))
 
 
 def _in_time(task):
@@ -155,6 +161,13 @@ def grown(task, seed):
 def grown_in_time(task, seed):
     """The default rule under half the time of a training step."""
     return _grow(task, seed, kgp.Budget(latency=BUDGET, profile=task.profile))
+
+
+def grown_in_time_long(task, seed):
+    """The same, trained for as long as the full network takes."""
+    budget = kgp.Budget(latency=BUDGET, profile=task.profile)
+    share = 0.55  # what growing takes of the full training, see `--time`
+    return _grow(task, seed, budget, round(task.preset.epochs / share))
 
 
 def grown_in_time_narrow_seed(task, seed):
@@ -333,17 +346,21 @@ METHODS = {
         grown_late,
         pruned_from_full,
         grown_in_time,
+        grown_in_time_long,
         grown_in_time_narrow_seed,
         narrow_in_time,
         shallow_in_time,
+        shallow_in_time_long,
     )
 }
 # Methods that go by the time of a training step.
 IN_TIME = (
     "grown_in_time",
+    "grown_in_time_long",
     "grown_in_time_narrow_seed",
     "narrow_in_time",
     "shallow_in_time",
+    "shallow_in_time_long",
 )
 # Methods whose final structure is trained from scratch as well.
 GROWN = (
