@@ -48,6 +48,7 @@ def test_from_scratch_trains_the_last_structure_as_many_epochs(task):
     assert scratch["training_flops"] == pytest.approx(share * 4 / 3)
 
 
+@pytest.mark.slow
 def test_the_narrow_network_may_train_at_the_cost_of_the_full_one(task):
     cell = methods.narrow_long(task, 0)
     [[epochs, widths, gates]] = cell["phases"]
