@@ -158,23 +158,22 @@ def grown(task, seed):
     return _grow(task, seed)
 
 
-def grown_in_time(task, seed):
+def grown_in_time(task, seed, epochs=None, **schedule):
     """The default rule under half the time of a training step."""
-    return _grow(task, seed, kgp.Budget(latency=BUDGET, profile=task.profile))
+    budget = kgp.Budget(latency=BUDGET, profile=task.profile)
+    return _grow(task, seed, budget, epochs, **schedule)
 
 
 def grown_in_time_long(task, seed):
     """The same, trained for as long as the full network takes."""
-    budget = kgp.Budget(latency=BUDGET, profile=task.profile)
     share = 0.55  # what growing takes of the full training, see `--time`
-    return _grow(task, seed, budget, round(task.preset.epochs / share))
+    return grown_in_time(task, seed, round(task.preset.epochs / share))
 
 
 def grown_in_time_narrow_seed(task, seed):
     """The same, from a narrow seed network that has all layers."""
-    budget = kgp.Budget(latency=BUDGET, profile=task.profile)
     schedule = SaliencyRule().default_schedule("flops", BUDGET)
-    return _grow(task, seed, budget, **schedule.get_config())
+    return grown_in_time(task, seed, **schedule.get_config())
 
 
 def grown_long(task, seed):
@@ -185,7 +184,14 @@ def grown_long(task, seed):
 
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
-    return _grow(task, seed, seed_fraction=0.35, peak=0.7, seed_shape="shallow")
+    return _grow(
+        task,
+        seed,
+        seed_fraction=0.35,
+        peak=0.7,
+        settle_at=0.4,
+        seed_shape="shallow",
+    )
 
 
 def grown_monotonically(task, seed):
