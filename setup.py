@@ -16,6 +16,8 @@ EXAMPLES = [
     "tensorflow-datasets",
     # tensorflow-datasets 4.9.10 imports it without declaring it.
     "importlib_resources",
+    # Intervals in the reports of the benchmarks.
+    "scipy",
 ]
 
 setuptools.setup(

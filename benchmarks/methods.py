@@ -182,6 +182,13 @@ def grown_long(task, seed):
     return _grow(task, seed, epochs=round(task.preset.epochs / share))
 
 
+def grown_budget_seed(task, seed):
+    """The default rule, from a narrow seed network that costs the budget."""
+    return _grow(
+        task, seed, seed_fraction=BUDGET, peak=0.7, peak_at=0.1, settle_at=0.35
+    )
+
+
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
     return _grow(
@@ -347,6 +354,7 @@ METHODS = {
         paper,
         grown,
         grown_long,
+        grown_budget_seed,
         grown_shallow_seed,
         grown_monotonically,
         grown_late,

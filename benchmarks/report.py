@@ -6,9 +6,8 @@ import math
 import statistics
 
 from cells import FROM_SCRATCH
+from scipy import stats
 
-# Two-sided 95 % quantiles of Student's distribution, by degrees of freedom.
-_STUDENT = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447}
 _COLUMNS = {
     "validation": "validation_accuracy",
     "FLOPs": "flops",
@@ -59,8 +58,8 @@ def paired(cells, other, key="accuracy"):
     if len(differences) < 2:
         return mean, math.inf, 1
     spread = statistics.stdev(differences) / math.sqrt(len(differences))
-    quantile = _STUDENT.get(len(differences) - 1, 2.0)
-    return mean, quantile * spread, len(differences)
+    quantile = stats.t.ppf(0.975, len(differences) - 1)
+    return mean, float(quantile * spread), len(differences)
 
 
 def table(
