@@ -182,13 +182,6 @@ def grown_long(task, seed):
     return _grow(task, seed, epochs=round(task.preset.epochs / share))
 
 
-def grown_budget_seed(task, seed):
-    """The default rule, from a narrow seed network that costs the budget."""
-    return _grow(
-        task, seed, seed_fraction=BUDGET, peak=0.7, peak_at=0.1, settle_at=0.35
-    )
-
-
 def grown_shallow_seed(task, seed):
     """The default rule, from a shallow and wide seed network."""
     return _grow(
@@ -204,11 +197,6 @@ def grown_shallow_seed(task, seed):
 def grown_monotonically(task, seed):
     """The default rule without a peak: it grows to the budget."""
     return _grow(task, seed, peak=BUDGET, peak_at=0.3, settle_at=0.3)
-
-
-def grown_late(task, seed):
-    """The same, slowly: at the budget after three fifths of the training."""
-    return _grow(task, seed, peak=BUDGET, peak_at=0.6, settle_at=0.6)
 
 
 def pruned_from_full(task, seed):
@@ -354,10 +342,8 @@ METHODS = {
         paper,
         grown,
         grown_long,
-        grown_budget_seed,
         grown_shallow_seed,
         grown_monotonically,
-        grown_late,
         pruned_from_full,
         grown_in_time,
         grown_in_time_long,
