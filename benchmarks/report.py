@@ -192,7 +192,7 @@ def _styles(methods):
     """Each curve's name and how it is drawn."""
     families = list(
         dict.fromkeys(
-            name.removesuffix(_LONG).removesuffix(FROM_SCRATCH)
+            name.removesuffix(FROM_SCRATCH).removesuffix(_LONG)
             for name in methods
         )
     )
@@ -225,7 +225,8 @@ def curve(cells, name, key):
         single seed is 0.
     """
     points = []
-    for method in (name, name + _LONG):
+    scratch = FROM_SCRATCH if name.endswith(FROM_SCRATCH) else ""
+    for method in (name, name.removesuffix(scratch) + _LONG + scratch):
         seeds = cells.get(method, {}).values()
         # Not all seeds are timed: a time is that of the structure.
         xs = [cell[key] for cell in seeds if key in cell]

@@ -77,14 +77,18 @@ def test_a_curve_goes_on_to_the_longer_training():
         },
         "grown_long": {0: dict(accuracy=73.0, training=1.0)},
         "grown_from_scratch": {0: dict(accuracy=60.0, training=0.4)},
+        "grown_long_from_scratch": {0: dict(accuracy=65.0, training=0.9)},
     }
     assert report.curve(known, "grown", "training") == [
         (pytest.approx(0.55), 72.0, pytest.approx(math.sqrt(7))),
         (1.0, 73.0, 0.0),
     ]
+    assert report.curve(known, "grown_from_scratch", "training") == [
+        (0.4, 60.0, 0.0),
+        (0.9, 65.0, 0.0),
+    ]
     assert report.curve(known, "narrow", "training") == []
-    names = ["grown", "grown_long", "grown_from_scratch"]
-    assert [name for name, _ in report._styles(names)] == [
+    assert [name for name, _ in report._styles(list(known))] == [
         "grown",
         "grown_from_scratch",
     ]
