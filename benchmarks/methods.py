@@ -194,18 +194,6 @@ def grown_shallow_seed(task, seed):
     )
 
 
-def grown_monotonically(task, seed):
-    """The default rule without a peak: it grows to the budget."""
-    return _grow(task, seed, peak=BUDGET, peak_at=0.3, settle_at=0.3)
-
-
-def pruned_from_full(task, seed):
-    """The default rule from the full network: it only prunes."""
-    return _grow(
-        task, seed, seed_fraction=1.0, peak=1.0, peak_at=0.0, settle_at=0.4
-    )
-
-
 def paper(task, seed):
     """The rule of Yuan et al. (ICLR 2021)."""
     return _grow(task, seed, rule=PaperRule())
@@ -343,8 +331,6 @@ METHODS = {
         grown,
         grown_long,
         grown_shallow_seed,
-        grown_monotonically,
-        pruned_from_full,
         grown_in_time,
         grown_in_time_long,
         grown_in_time_narrow_seed,
