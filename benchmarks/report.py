@@ -225,8 +225,8 @@ def curve(cells, name, key):
         single seed is 0.
     """
     points = []
-    scratch = FROM_SCRATCH if name.endswith(FROM_SCRATCH) else ""
-    for method in (name, name.removesuffix(scratch) + _LONG + scratch):
+    family = name.removesuffix(FROM_SCRATCH)
+    for method in (name, family + _LONG + name.removeprefix(family)):
         seeds = cells.get(method, {}).values()
         # Not all seeds are timed: a time is that of the structure.
         xs = [cell[key] for cell in seeds if key in cell]
