@@ -28,7 +28,7 @@ def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
         structure: Its present `Structure`.
         inputs, outputs: Its input and output tensors, as they were given
             (a tensor, a list or a dict).
-        folds: `(gate point, factors)` of the gates that are not 1: one factor
+        folds: `(factor point, factors)` of the gates that are not 1: one factor
             per channel in the network, or a single one at a branch.
         name: Name of the model.
 

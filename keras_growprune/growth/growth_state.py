@@ -1,5 +1,6 @@
 """All that a growing network remembers, in one place that can be saved."""
 
+import copy
 import json
 
 import numpy as np
@@ -83,6 +84,10 @@ class GrowthState:
         self.ages = self.ages + count * units
         self.gate_ages = self.gate_ages + count * gates
         self.period += count
+
+    def copy(self):
+        """A state that can be changed without changing this one."""
+        return copy.deepcopy(self)
 
     def to_arrays(self):
         """Returns the whole state as a dict of NumPy arrays."""

@@ -4,6 +4,9 @@ Verified with Keras 3.8 to 3.15 on TensorFlow 2.18 to 2.21. Older ones are
 refused: before Keras 3.8 a variable cannot change its shape in place.
 """
 
+from keras_growprune.keras_internals.adapted import adapt
+from keras_growprune.keras_internals.adapted import as_written
+from keras_growprune.keras_internals.adapted import original_class
 from keras_growprune.keras_internals.graphs import Call
 from keras_growprune.keras_internals.graphs import comes_from_layer
 from keras_growprune.keras_internals.graphs import functional_graph
@@ -31,6 +34,7 @@ from keras_growprune.keras_internals.layers import takes_training
 from keras_growprune.keras_internals.layers import trusting
 from keras_growprune.keras_internals.lazy_functional import LazyFunctional
 from keras_growprune.keras_internals.lazy_functional import call_training_only
+from keras_growprune.keras_internals.optimizers import OptimizerIndex
 from keras_growprune.keras_internals.optimizers import (
     check_optimizer_can_be_carried,
 )
@@ -40,31 +44,35 @@ from keras_growprune.keras_internals.optimizers import (
 )
 from keras_growprune.keras_internals.optimizers import optimizer_slots
 from keras_growprune.keras_internals.optimizers import optimizer_variables
-from keras_growprune.keras_internals.optimizers import reindexed
 from keras_growprune.keras_internals.optimizers import slot_initial_values
 from keras_growprune.keras_internals.training import compute_loss
 from keras_growprune.keras_internals.training import has_own_train_step
 from keras_growprune.keras_internals.training import is_callback_list
 from keras_growprune.keras_internals.training import prepend_callback
 from keras_growprune.keras_internals.training import track_loss
-from keras_growprune.keras_internals.variables import forget_resource
-from keras_growprune.keras_internals.variables import raw_resource
+from keras_growprune.keras_internals.variables import assign_elastic
+from keras_growprune.keras_internals.variables import is_elastic
+from keras_growprune.keras_internals.variables import make_elastic
 from keras_growprune.keras_internals.variables import read_variable
 from keras_growprune.keras_internals.variables import resize_variable
+from keras_growprune.keras_internals.variables import restore_variable
 from keras_growprune.keras_internals.versions import check_versions
 
 __all__ = [
     "Call",
     "LayerSharing",
     "LazyFunctional",
+    "OptimizerIndex",
+    "adapt",
     "all_layers",
+    "as_written",
+    "assign_elastic",
     "call_training_only",
     "check_optimizer_can_be_carried",
     "check_versions",
     "clone_operation",
     "comes_from_layer",
     "compute_loss",
-    "forget_resource",
     "functional_graph",
     "graph_calls",
     "graph_structure",
@@ -73,11 +81,14 @@ __all__ = [
     "inner_optimizer",
     "input_shapes",
     "is_callback_list",
+    "is_elastic",
     "layers_of_applications",
+    "make_elastic",
     "no_reduction_on_one_replica",
     "operation_name",
     "optimizer_slots",
     "optimizer_variables",
+    "original_class",
     "outside_calls",
     "own_functions",
     "own_variables",
@@ -85,13 +96,12 @@ __all__ = [
     "prepend_callback",
     "producer_name",
     "producing_node",
-    "raw_resource",
     "read_variable",
     "refresh_target_shape",
-    "reindexed",
     "release_memory",
-    "resize_variable",
     "replaced_weight",
+    "resize_variable",
+    "restore_variable",
     "set_tensor_shape",
     "slot_initial_values",
     "takes_training",

@@ -74,5 +74,5 @@ def release_memory():
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, TypeError):
         pass  # not glibc: nothing to do

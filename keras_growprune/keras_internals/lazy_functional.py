@@ -2,10 +2,16 @@
 
 import contextlib
 import functools
+import threading
 
 import keras
 
+from keras_growprune import backend
 from keras_growprune.keras_internals.layers import takes_training
+
+# What each thread does at present: models that call themselves, and models
+# that run as their plans say.
+_running = threading.local()
 
 
 class LazyFunctional(keras.Model):
@@ -14,7 +20,9 @@ class LazyFunctional(keras.Model):
     With the attribute `_call_plan` set, `_call_plan.steps` lists
     `(call, alias, after)` in topological order: `alias` is the input tensor
     that stands for the output of a call which is left out, or None; `after`
-    is a function on the output, or None.
+    is a function on the output. `_call_plan.running()` is a context around
+    every call, and `_call_plan.checked(outputs)` is what others get who trace
+    the model.
 
     Attributes:
         was_called_by_others: Whether it was called other than by its own
@@ -22,17 +30,10 @@ class LazyFunctional(keras.Model):
     """
 
     was_called_by_others = False
-    _follows_plan = False
-    _is_own_step = False
 
-    @contextlib.contextmanager
     def own_step(self):
-        """Inside, the model calls itself."""
-        self._is_own_step = True
-        try:
-            yield
-        finally:
-            self._is_own_step = False
+        """Inside, in this thread, the model calls itself."""
+        return _inside("own_steps", self)
 
     def test_step(self, data):
         with self.own_step():
@@ -43,13 +44,20 @@ class LazyFunctional(keras.Model):
             return super().predict_step(data)
 
     def call(self, inputs, training=None, mask=None, **kwargs):
-        if not self._is_own_step:
+        is_own = _is_inside("own_steps", self)
+        if not is_own:
             self.was_called_by_others = True
         with self.following_plan():
-            return super().call(inputs, training=training, mask=mask, **kwargs)
+            outputs = super().call(
+                inputs, training=training, mask=mask, **kwargs
+            )
+        plan = getattr(self, "_call_plan", None)
+        if is_own or plan is None or not backend.is_tracing():
+            return outputs
+        return plan.checked(outputs)
 
     def compute_output_spec(self, inputs, training=None, mask=None):
-        if not self._is_own_step:
+        if not _is_inside("own_steps", self):
             self.was_called_by_others = True
         with self.following_plan():
             return super().compute_output_spec(inputs, training, mask)
@@ -57,17 +65,17 @@ class LazyFunctional(keras.Model):
     @contextlib.contextmanager
     def following_plan(self):
         """Inside, the graph runs as `_call_plan` says, if there is one."""
-        before = self._follows_plan
-        self._follows_plan = getattr(self, "_call_plan", None) is not None
-        try:
+        plan = getattr(self, "_call_plan", None)
+        if plan is None:
             yield
-        finally:
-            self._follows_plan = before
+            return
+        with _inside("plans", self), plan.running():
+            yield
 
     def _run_through_graph(
         self, inputs, operation_fn=lambda op: op, call_fn=None
     ):
-        if not self._follows_plan:  # Keras clones the graph: the whole of it
+        if not _is_inside("plans", self):  # Keras clones the graph: the whole of it
             return super()._run_through_graph(
                 inputs, operation_fn=operation_fn, call_fn=call_fn
             )
@@ -95,6 +103,20 @@ class LazyFunctional(keras.Model):
             for tensor, value in zip(call.outputs, keras.tree.flatten(outputs)):
                 values[id(tensor)] = value
         return values
+
+
+@contextlib.contextmanager
+def _inside(what, model):
+    before = getattr(_running, what, ())
+    setattr(_running, what, (*before, id(model)))
+    try:
+        yield
+    finally:
+        setattr(_running, what, before)
+
+
+def _is_inside(what, model):
+    return id(model) in getattr(_running, what, ())
 
 
 def call_training_only(model, inputs, layer_class, tensors=None):

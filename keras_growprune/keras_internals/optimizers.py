@@ -78,33 +78,40 @@ def check_optimizer_can_be_carried(optimizer):
         )
 
 
-@contextlib.contextmanager
-def reindexed(optimizers):
-    """Inside, variables may be resized; optimizers' indices stay true."""
-    before = []
-    for optimizer in optimizers:
-        for each in {
-            id(o): o for o in (optimizer, inner_optimizer(optimizer))
-        }.values():
-            variables = list(each._trainable_variables)
-            excluded = getattr(each, "_exclude_from_weight_decay", None)
-            kept = [
-                excluded is not None and each._var_key(v) in excluded
-                for v in variables
-            ]
-            before.append((each, variables, excluded is not None, kept))
-    with tf.init_scope():  # once: it takes time for each of many variables
-        yield
-    for each, variables, has_excluded, kept in before:
-        each._trainable_variables_indices = {
-            each._var_key(v): index for index, v in enumerate(variables)
-        }
-        if has_excluded:
-            each._exclude_from_weight_decay = {
-                each._var_key(v) for v, keep in zip(variables, kept) if keep
+class OptimizerIndex:
+    """Where optimizers find their variables, which are about to be replaced.
+
+    Args:
+        optimizers: Built optimizers.
+    """
+
+    def __init__(self, optimizers):
+        self._before = []
+        for optimizer in optimizers:
+            for each in {
+                id(o): o for o in (optimizer, inner_optimizer(optimizer))
+            }.values():
+                variables = list(each._trainable_variables)
+                excluded = getattr(each, "_exclude_from_weight_decay", None)
+                kept = [
+                    excluded is not None and each._var_key(v) in excluded
+                    for v in variables
+                ]
+                entry = each, variables, excluded is not None, kept
+                self._before.append(entry)
+
+    def renew(self):
+        """Makes it true for the variables as they are now."""
+        for each, variables, has_excluded, kept in self._before:
+            each._trainable_variables_indices = {
+                each._var_key(v): index for index, v in enumerate(variables)
             }
-        if hasattr(each, "_exclude_from_weight_decay_cache"):
-            each._exclude_from_weight_decay_cache = {}
+            if has_excluded:
+                each._exclude_from_weight_decay = {
+                    each._var_key(v) for v, keep in zip(variables, kept) if keep
+                }
+            if hasattr(each, "_exclude_from_weight_decay_cache"):
+                each._exclude_from_weight_decay_cache = {}
 
 
 @contextlib.contextmanager

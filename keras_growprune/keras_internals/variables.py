@@ -1,42 +1,81 @@
 """Variables that change their shape in place."""
 
-import tensorflow as tf
+from keras_growprune import backend
+
+
+class _Elastic:
+    """A variable that has no size along some axes while it is traced.
+
+    Keras compiles a convolution by XLA, once for each width and in silence,
+    where the channels of input and kernel are not the same; so the kernel
+    must not tell its present width where the input does not.
+    """
+
+    @property
+    def shape(self):
+        return self._value.shape if backend.is_tracing() else super().shape
+
+
+_ELASTIC = {}  # made at first use: the class of a variable is the backend's
+
+
+def make_elastic(variable, axes):
+    """Lets a variable change its size along some axes, without a new trace.
+
+    Optimizers find variables by what is behind them: before one is built.
+
+    Args:
+        variable: A `keras.Variable`.
+        axes: List of axes.
+    """
+    kind = type(variable)
+    if not axes or isinstance(variable, _Elastic):
+        return
+    if kind not in _ELASTIC:
+        _ELASTIC[kind] = type(kind.__name__, (_Elastic, kind), {})
+    raw = variable.value
+    new = backend.elastic_variable(raw, backend.read(raw), axes)
+    variable.__class__ = _ELASTIC[kind]
+    _replace(variable, new)
+    backend.free(raw)
+
+
+def is_elastic(variable):
+    return isinstance(variable, _Elastic)
 
 
 def read_variable(variable):
-    """The value of a variable as a NumPy array.
+    """The value of a variable as a NumPy array."""
+    return backend.read(variable.value)
 
-    Many small variables are read at each restructuring: the operation itself
-    takes a third of the time of `variable.numpy()`.
-    """
-    if isinstance(variable.value, tf.distribute.DistributedValues):
-        return variable.numpy()
-    return tf.raw_ops.ReadVariableOp(
-        resource=variable.value.handle, dtype=variable.value.dtype
-    ).numpy()
+
+def assign_elastic(variable, value):
+    """Gives a variable made elastic a value of another size."""
+    backend.assign(variable.value, value)
+    variable._shape = tuple(value.shape)
 
 
 def resize_variable(variable, value):
-    """Gives a variable a value of another shape; the object stays the same.
+    """Gives any variable a value of another shape; the object stays.
 
-    To be called inside `reindexed`.
+    Traced functions do not follow, nor do optimizers: see `OptimizerIndex`.
+
+    Returns:
+        The TensorFlow variable that was replaced.
     """
+    before = variable.value
     variable._initialize(value)
     variable._shape = tuple(value.shape)
     variable._ndim = len(value.shape)
+    return before
 
 
-def raw_resource(variable):
-    """The TensorFlow variable behind a Keras variable."""
-    return variable.value
+def restore_variable(variable, raw):
+    """Puts back what `resize_variable` returned."""
+    _replace(variable, raw)
+    variable._shape = tuple(raw.shape)
+    variable._ndim = len(raw.shape)
 
 
-def forget_resource(resource):
-    """Frees a TensorFlow variable that was replaced.
-
-    A function that somebody traced over it earlier then fails with an error
-    about a deleted variable, instead of answering from stale weights.
-    """
-    handle = getattr(resource, "handle", None)
-    if isinstance(handle, tf.__internal__.EagerTensor):
-        tf.raw_ops.DestroyResourceOp(resource=handle, ignore_lookup_error=True)
+def _replace(variable, raw):
+    variable._value = raw

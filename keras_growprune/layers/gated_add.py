@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_growprune.layers.factors import factor_on
 from keras_growprune.layers.gated_pair import GatedPair
 from keras_growprune.structure import register_axes
 
@@ -42,8 +43,9 @@ class GatedAdd(GatedPair):
 
     def call(self, inputs):
         shortcut, branch = inputs
-        if self.gate is not None:
-            branch = self.gate(branch)
+        factor = factor_on(self)
+        if factor is not None:
+            branch = factor(branch)
         return ops.add(shortcut, branch)
 
     def call_plain(self, shortcut, branch, factor=1.0):

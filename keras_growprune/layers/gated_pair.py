@@ -4,16 +4,11 @@ import keras
 
 
 class GatedPair(keras.layers.Layer):
-    """A layer of a shortcut and a branch of equal shape.
-
-    Attributes:
-        gate: Function applied to what the branch brings, or None.
-    """
+    """A layer of a shortcut and a branch of equal shape."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.gate = None
 
     def build(self, input_shape):
         shapes = [

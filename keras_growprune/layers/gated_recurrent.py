@@ -1,40 +1,55 @@
 """What recurrent layers whose units may come and go have in common."""
 
 import contextlib
+import threading
 
 from keras_growprune import keras_internals
+from keras_growprune.layers.factors import factor_on
 from keras_growprune.layers.growable import Growable
+
+# The layer that is being called, and the recurrent kernel that it reads.
+_running = threading.local()
 
 
 class GatedRecurrent(Growable):
     """Mixin of recurrent layers whose units may come and go.
 
     A unit is a column in each block of the gates, and a row of the recurrent
-    kernel. Its gate acts on what leaves the layer and on that row, so Keras
-    computes the steps as ever, on a GPU by cuDNN.
-
-    Attributes:
-        recurrent_gate: Function applied to the rows of the recurrent kernel
-            where `gate`, which is applied to both, is None.
+    kernel. A factor on a unit acts on what leaves the layer and on that row,
+    so Keras computes the steps as ever, on a GPU by cuDNN.
     """
 
-    recurrent_gate = None
-    _is_working = False
     _use_cudnn = "auto"
+
+    def _init_width(self, full, seed):
+        super()._init_width(full, seed)
+        keras_internals.adapt(
+            self.cell, recurrent_kernel=self._kernel_of_running_call
+        )
+
+    def _kernel_of_running_call(self, kernel):
+        if getattr(_running, "layer", None) is self:
+            return _running.kernel
+        return kernel
 
     @property
     def use_cudnn(self):
-        """As in Keras; only called itself, the layer has its gates.
+        """As in Keras; only called itself, the layer has its factors.
 
         `Bidirectional` could fuse both directions into one operation, which
         would pass them by.
         """
-        is_gated = self.gate is not None or self.recurrent_gate is not None
-        return self._use_cudnn if self._is_working or not is_gated else False
+        is_called = getattr(_running, "layer", None) is self
+        acts = factor_on(self) or factor_on(self.cell)
+        return self._use_cudnn if is_called or not acts else False
 
     @use_cudnn.setter
     def use_cudnn(self, value):
         self._use_cudnn = value
+
+    @property
+    def activation(self):
+        return self.cell.activation
 
     @property
     def units(self):
@@ -51,36 +66,33 @@ class GatedRecurrent(Growable):
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
         self._check_in_network()
-        with self._gated_kernel():
+        with self._running():
             outputs = super(Growable, self).call(
                 sequences,
                 initial_state=initial_state,
                 mask=mask,
                 training=training,
             )
-        if self.gate is None:
+        factor = factor_on(self)
+        if factor is None:
             return outputs
         if not self.return_state:
-            return self.gate(outputs)
+            return factor(outputs)
         # What an LSTM carries besides is read by itself only.
         output, state, *carry = outputs
-        return (self.gate(output), self.gate(state), *carry)
+        return (factor(output), factor(state), *carry)
 
     @contextlib.contextmanager
-    def _gated_kernel(self):
-        """Inside, the layer is being called, with its gate on its rows."""
-        gate = self.gate or self.recurrent_gate
-        self._is_working = True
+    def _running(self):
+        """Inside, the layer is being called, with its factor on its rows."""
+        factor, kernel = factor_on(self.cell), self.cell.recurrent_kernel
+        # Once, not in every step of the loop.
+        _running.kernel = kernel if factor is None else factor(kernel, axis=0)
+        _running.layer = self
         try:
-            if gate is None:
-                yield
-                return
-            name = "recurrent_kernel"
-            kernel = gate(self.cell.recurrent_kernel, axis=0)
-            with keras_internals.replaced_weight(self.cell, name, kernel):
-                yield
+            yield
         finally:
-            self._is_working = False
+            _running.layer = _running.kernel = None
 
     def as_plain_layer(self, **changes):
         layer = super().as_plain_layer(**changes)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_growprune.layers.factors import factor_on
 from keras_growprune.layers.gated_pair import GatedPair
 from keras_growprune.structure import register_axes
 
@@ -46,14 +47,10 @@ class GatedSkip(GatedPair):
 
     def call(self, inputs):
         shortcut, branch = inputs
-        if self.gate is None:
+        factor = factor_on(self)
+        if factor is None:  # the branch itself, not a rounded sum
             return branch
-        difference = ops.subtract(branch, shortcut)
-        gated = self.gate(difference)
-        # Without any factor the branch itself, not a rounded sum.
-        if gated is difference:
-            return branch
-        return ops.add(shortcut, gated)
+        return ops.add(shortcut, factor(ops.subtract(branch, shortcut)))
 
     def call_plain(self, shortcut, branch, factor=1.0):
         """The same with plain Keras layers.

@@ -5,6 +5,7 @@ import numbers
 
 import keras
 
+from keras_growprune.layers.factors import factor_on
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import make_layer
 
@@ -21,11 +22,9 @@ class Growable:
         plain_class: The Keras class that the layer extends.
         full_width: The most that the width may become.
         seed_width: What training starts with, or None.
-        gate: Function applied to the output before the activation, or None.
     """
 
     is_growable = True
-    gate = None
 
     def _init_width(self, full, seed):
         self.full_width = int(full)
@@ -37,18 +36,31 @@ class Growable:
 
     def call(self, inputs, *args, **kwargs):
         self._check_in_network()
-        if self.gate is None:
-            return super().call(inputs, *args, **kwargs)
-        # The gate comes before the activation, which may not commute with it,
-        # where the layer is known to end with that.
-        activation = getattr(self, "activation", None)
-        if activation is None or not axes_of(self).scaled_by:
-            return self.gate(super().call(inputs, *args, **kwargs))
-        self.activation = lambda outputs: activation(self.gate(outputs))
-        try:
-            return super().call(inputs, *args, **kwargs)
-        finally:
-            self.activation = activation
+        outputs = super().call(inputs, *args, **kwargs)
+        factor = factor_on(self)
+        if factor is None or self._ends_with_activation():
+            return outputs
+        return factor(outputs)
+
+    @property
+    def activation(self):
+        """The activation; behind the factor that acts on the layer now.
+
+        It may not commute with it.
+        """
+        activation = vars(self).get("activation")
+        factor = factor_on(self)
+        if factor is None or not self._ends_with_activation():
+            return activation
+        return lambda outputs: activation(factor(outputs))
+
+    @activation.setter
+    def activation(self, value):
+        vars(self)["activation"] = value
+
+    def _ends_with_activation(self):
+        is_known = bool(axes_of(self).scaled_by)
+        return is_known and vars(self).get("activation") is not None
 
     def as_plain_layer(self, **changes):
         """Returns a new layer of the Keras class that this one extends.
@@ -71,7 +83,8 @@ class Growable:
         return config
 
     def _check_in_network(self):
-        if getattr(self, self._width_name) == 0:
+        width = getattr(self, self._width_name)
+        if isinstance(width, int) and width == 0:
             raise ValueError(
                 f"Layer `{self.name}` is out of the network at present: its "
                 "branch is off in the `GrowPruneModel` that it belongs to. "

@@ -4,6 +4,7 @@ from keras_growprune.layers.growable import make_growable
 from keras_growprune.structure import axes_of_class
 from keras_growprune.structure import register_axes as enter_into_table
 from keras_growprune.structure.propagation import MIXING
+from keras_growprune.structure.unknown_widths import TRY
 
 _GROWABLE = {}
 
@@ -77,6 +78,7 @@ def register_axes(
         initializers=initializers,
         positions=positions,
         scaled_by=scaled_by,
+        unknown_widths=TRY,
         **weights,
     )
     _GROWABLE.pop(layer_class, None)

@@ -6,6 +6,7 @@ from keras_growprune.structure.axes import axes_of_class
 from keras_growprune.structure.axes import channel_axis
 from keras_growprune.structure.axes import is_growable
 from keras_growprune.structure.axes import register_axes
+from keras_growprune.structure.axes import registered_class
 from keras_growprune.structure.channel_map import ChannelMap
 from keras_growprune.structure.channel_map import Group
 from keras_growprune.structure.channel_map import LayerGate
@@ -17,10 +18,10 @@ from keras_growprune.structure.cloning import make_layer
 from keras_growprune.structure.coupling_report import CouplingReport
 from keras_growprune.structure.expansion import call_on_symbols
 from keras_growprune.structure.expansion import expand_call
-from keras_growprune.structure.gate_points import GatePoint
-from keras_growprune.structure.gate_points import find_branch_points
-from keras_growprune.structure.gate_points import find_gate_points
-from keras_growprune.structure.gate_points import find_recurrent_ends
+from keras_growprune.structure.factor_points import FactorPoint
+from keras_growprune.structure.factor_points import find_branch_points
+from keras_growprune.structure.factor_points import find_factor_points
+from keras_growprune.structure.factor_points import find_recurrent_ends
 from keras_growprune.structure.graph_copy import GraphCopy
 from keras_growprune.structure.identity_branches import IdentityBranch
 from keras_growprune.structure.identity_branches import find_identity_branches
@@ -35,7 +36,7 @@ from keras_growprune.structure.trace import trace_channels
 __all__ = [
     "ChannelMap",
     "CouplingReport",
-    "GatePoint",
+    "FactorPoint",
     "GraphCopy",
     "Group",
     "IdentityBranch",
@@ -52,7 +53,7 @@ __all__ = [
     "copy_weights",
     "expand_call",
     "find_branch_points",
-    "find_gate_points",
+    "find_factor_points",
     "find_identity_branches",
     "find_recurrent_ends",
     "is_growable",
@@ -61,6 +62,7 @@ __all__ = [
     "producers",
     "recurrent_parts",
     "register_axes",
+    "registered_class",
     "trace_channels",
     "whole_key",
 ]

@@ -39,6 +39,9 @@ class LayerAxes:
             channel, multiply the output before the activation.
         states: Weights that no optimizer trains, and that hold what the layer
             has computed last: newcomers start from zero there.
+        unknown_widths: How the layer computes where widths are not told: a
+            function of `keras_growprune.structure.unknown_widths`, `"try"`,
+            or None, as it always does.
     """
 
     weights: Mapping[str, tuple]
@@ -49,6 +52,7 @@ class LayerAxes:
     positions: str = "output"
     scaled_by: tuple = ()
     states: tuple = ()
+    unknown_widths: object = None
 
     def initializer(self, layer, attribute):
         """Returns the initializer object of a weight, or None."""
@@ -74,6 +78,7 @@ def register_axes(
     positions="output",
     scaled_by=(),
     states=(),
+    unknown_widths=None,
     **weights,
 ):
     """Enters a layer type into the table: see `keras_growprune.register_axes`.
@@ -83,7 +88,7 @@ def register_axes(
         channels: Any kind of `keras_growprune.structure.propagation`.
         multiplies, width_attribute, initializers, positions, scaled_by,
             **weights: As there.
-        states: As in `LayerAxes`.
+        states, unknown_widths: As in `LayerAxes`.
     """
     if not isinstance(layer_class, type):
         raise TypeError(
@@ -116,17 +121,20 @@ def register_axes(
         positions=positions,
         scaled_by=tuple(scaled_by),
         states=tuple(states),
+        unknown_widths=unknown_widths,
     )
 
 
-def register_operation(name, channels):
+def register_operation(name, channels, unknown_widths=None):
     """Teaches the library what an operation of `keras.ops` does.
 
     Args:
         name: Name of its class.
-        channels: As in `register_axes`.
+        channels, unknown_widths: As in `register_axes`.
     """
-    _OPERATIONS[name] = LayerAxes(weights={}, channels=channels)
+    _OPERATIONS[name] = LayerAxes(
+        weights={}, channels=channels, unknown_widths=unknown_widths
+    )
 
 
 def axes_of(layer):
@@ -137,9 +145,14 @@ def axes_of(layer):
 
 def axes_of_class(layer_class):
     """Returns the `LayerAxes` of a layer class, or None if unknown."""
+    return _TABLE.get(registered_class(layer_class))
+
+
+def registered_class(layer_class):
+    """The class in the table that stands for a class, or None."""
     for each in layer_class.__mro__:
         if each in _TABLE:
-            return _TABLE[each]
+            return each
     return None
 
 

@@ -190,6 +190,27 @@ class ChannelMap:
             self._layer_index.setdefault(id(call.layer), index)
             for part in recurrent_parts(call.layer):
                 self._layer_index.setdefault(id(part), index)
+        self._always_there = self.present_layers(np.zeros(len(gates), bool))
+        self._elastic_axes = {
+            id(weight): self._find_elastic_axes(weight) for weight in weights
+        }
+
+    def _find_elastic_axes(self, weight):
+        follows = [
+            axis for axis, u in enumerate(weight.units) if u is not None
+        ]
+        changing = [
+            axis
+            for axis in follows
+            if (weight.units[axis] < self.unit_count).any()
+        ]
+        may_leave = not self._always_there[self.layer_index(weight.layer)]
+        # What leaves as a whole is nothing along one axis at least.
+        return changing or (follows[-1:] if may_leave else [])
+
+    def elastic_axes(self, weight):
+        """Axes of a `WeightAxes` along which its size may ever change."""
+        return self._elastic_axes[id(weight)]
 
     def layer_index(self, layer):
         return self._layer_index[id(layer)]
@@ -328,12 +349,13 @@ class ChannelMap:
             present = self.present_layers(structure.gates)
         is_present = present[self.layer_index(weight.layer)]
         active = np.append(structure.units, True)
+        elastic = self.elastic_axes(weight)
         result = []
-        for units, size in zip(weight.units, weight.full_shape):
-            if units is None:
+        for axis, size in enumerate(weight.full_shape):
+            if axis not in elastic:
                 result.append(np.arange(size))
             elif is_present:
-                result.append(np.flatnonzero(active[units]))
+                result.append(np.flatnonzero(active[weight.units[axis]]))
             else:
                 result.append(np.zeros(0, dtype=int))
         return tuple(result)

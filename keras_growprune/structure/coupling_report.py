@@ -43,10 +43,18 @@ class CouplingReport:
             width cannot change, to the reason.
         growable_share: Fraction of all weights of convolutions and dense
             layers that belong to a layer whose width can change.
+        traced_anew: Maps the names of layers that need known widths while
+            functions are traced to why. Where it is empty, one trace serves
+            all widths; else functions are traced anew for each structure.
+
+    Args:
+        channel_map: A `ChannelMap`.
+        traced_anew: See above.
     """
 
-    def __init__(self, channel_map):
+    def __init__(self, channel_map, traced_anew=None):
         self._map = channel_map
+        self.traced_anew = dict(traced_anew or {})
         multiples = channel_map.units_to_channels()
         whys = self._whys()
         self.groups = [
@@ -157,6 +165,10 @@ class CouplingReport:
             f"{self.growable_share:.1%} of the weights of convolutions and "
             "dense layers are in layers whose width can change.",
         ]
+        if self.traced_anew:
+            lines += ["", "Functions are traced anew for each structure:"]
+        for name, reason in self.traced_anew.items():
+            lines.append(f"  {name}: {reason}")
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_growprune.structure import axes
 from keras_growprune.structure import neighbors
-from keras_growprune.structure.gate_points import is_linear
+from keras_growprune.structure.factor_points import is_linear
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from keras import layers
 
 from keras_growprune import keras_internals
+from keras_growprune.structure import unknown_widths as forms
 from keras_growprune.structure.axes import register_axes
 from keras_growprune.structure.axes import register_operation
 
@@ -24,6 +25,9 @@ def convolution_axes(rank, transposed=False):
         width_attribute="filters",
         positions="input" if transposed else "output",
         scaled_by=_LINEAR,
+        unknown_widths=(
+            forms.transposed_convolution if transposed else forms.convolution
+        ),
     )
 
 
@@ -73,6 +77,7 @@ def _register_mixing_layers():
             initializers={"kernel": "depthwise_initializer"},
             kernel=(*positions, "in", None),
             bias=("out",),
+            unknown_widths=forms.depthwise_convolution,
         )
     heads = {
         f"{name}_dense.{weight}": labels
@@ -161,16 +166,18 @@ def _register_norms():
         layers.BatchNormalization,
         channels="norm",
         scaled_by=scaled_by,
+        unknown_widths=forms.batch_normalization,
         **{name: ("out",) for name in statistics},
     )
-    for layer_class, channels in (
-        (layers.LayerNormalization, "norm"),
-        (layers.GroupNormalization, "group_norm"),
+    for layer_class, channels, form in (
+        (layers.LayerNormalization, "norm", forms.layer_normalization),
+        (layers.GroupNormalization, "group_norm", forms.group_normalization),
     ):
         register_axes(
             layer_class,
             channels=channels,
             scaled_by=scaled_by,
+            unknown_widths=form,
             gamma=("out",),
             beta=("out",),
         )
@@ -192,7 +199,6 @@ def _register_following_layers():
         """,
         "constants": "Rescaling Normalization",
         "flatten": "Flatten",
-        "reshape": "Reshape",
         "permute": "Permute",
         "repeat": "RepeatVector",
         "unite": "Add Subtract Multiply Average Maximum Minimum",
@@ -201,6 +207,9 @@ def _register_following_layers():
     for channels, names in kinds.items():
         for name in names.split():
             register_axes(getattr(layers, name), channels=channels)
+    register_axes(
+        layers.Reshape, channels="reshape", unknown_widths=forms.reshape
+    )
     for rank in _POSITIONS:
         for name in (
             "SpatialDropout MaxPooling AveragePooling ZeroPadding Cropping "
@@ -249,14 +258,14 @@ def _register_operations():
         """,
         "reduce": "Mean Sum Max Min Amax Amin Prod Std Var Any All",
         "concatenate": "Concatenate",
-        "reshape": "Reshape",
         "transpose": "Transpose Swapaxes Moveaxis",
         "expand": "ExpandDims",
         "squeeze": "Squeeze",
         "slice": "GetItem",
-        "split": "Split",
         "pad": "Pad",
     }
+    register_operation("Reshape", "reshape", forms.reshape)
+    register_operation("Split", "split", forms.split)
     for channels, names in kinds.items():
         for name in names.split():
             register_operation(name, channels)

@@ -1,172 +1,230 @@
 """Which calls of the graph are made, and what acts on their outputs."""
 
 import contextlib
+import threading
 
+import keras
 import numpy as np
 from keras import ops
 
+from keras_growprune import backend
+from keras_growprune.layers.factors import acting
+
 
 class CallPlan:
-    """The graph of the present structure, with gates where they act.
-
-    Attributes:
-        steps: What `keras_internals.LazyFunctional` runs: `(call, alias,
-            after)`.
-        gates_are_soft: Whether units are multiplied by their relaxed presence
-            (the paper's rule, while growing).
+    """The graph of the present structure, with factors where they act.
 
     Args:
-        channel_map: A `ChannelMap`.
-        points: `GatePoint`s of the groups.
-        branch_points: One `GatePoint` per gate.
-        unit_gate: `StructureGate` of all units, or None.
-        layer_gate: `StructureGate` of all gated layers, or None.
+        network: The `GrowingNetwork`.
+        gates: Its `TrainedGates`.
     """
 
-    def __init__(
-        self, channel_map, points, branch_points, unit_gate, layer_gate
-    ):
-        self._map = channel_map
-        self._points = points
-        self._branch_points = branch_points
-        self._unit_gate = unit_gate
-        self._layer_gate = layer_gate
-        self._factors = {}
-        self._penalty_costs = None
-        self.gates_are_soft = unit_gate is not None or layer_gate is not None
-        self._scales = np.ones(channel_map.unit_count + 1)
-        self._gate_scales = np.ones(len(channel_map.gates))
-        self.steps = []
-        self._structure = None
-        for point in points:
-            if point.kind == "layer":
-                point.layer.gate = self._hook(point)
-            elif point.kind == "recurrence":
-                point.layer.recurrent_gate = self._hook(point)
-        for index, gate in enumerate(channel_map.gates):
-            gate.layer.gate = self._branch_hook(index)
-
-    def update(self, structure):
-        """Plans the calls of a structure."""
-        self._structure = structure
-        self._active = np.append(structure.units, True)
-        self._present = self._map.present_layers(structure.gates)
-        after = {
-            id(point.layer): self._hook(point)
-            for point in self._points
-            if point.kind == "norm"
+    def __init__(self, network, gates):
+        self._network = network
+        self._blueprint = network.blueprint
+        self._map = network.blueprint.map
+        self._gates = gates
+        self._steps = {}
+        self._entries = {}
+        self._explicit = threading.local()
+        self._costs = [
+            gate
+            and keras.Variable(
+                np.zeros(size, "float32"), trainable=False, name="costs"
+            )
+            for gate, size in (
+                (gates.unit_gate, self._map.unit_count),
+                (gates.layer_gate, len(self._map.gates)),
+            )
+        ]
+        points = network.blueprint.points
+        self._norms = {
+            id(p.layer): p for p in points if p.kind == "norm"
         }
-        self.steps = []
-        for index in self._map.needed_calls(structure.gates):
-            call = self._map.calls[index]
-            off = self._map.gate_is_off(index, structure.gates)
-            alias = call.inputs[0] if off else None
-            self.steps.append((call, alias, after.get(id(call.layer))))
+        self._layers = {
+            id(p.layer): p
+            for p in points
+            if p.kind in ("layer", "recurrence") and not _has_cell(p)
+        }
+        for point in points:
+            if _has_cell(point):
+                self._layers[id(point.layer.cell)] = point
+                if point.kind == "layer":
+                    self._layers[id(point.layer)] = point
+        self._branches = {
+            id(gate.layer): index for index, gate in enumerate(self._map.gates)
+        }
+
+    @property
+    def gates_are_soft(self):
+        """Whether units are multiplied by their relaxed presence.
+
+        (The paper's rule, while growing.)
+        """
+        return bool(self._gates) and not self._network.state.settled
+
+    @property
+    def steps(self):
+        """What `keras_internals.LazyFunctional` runs at present.
+
+        A list of `(call, alias, after)`.
+        """
+        gates = self._network.structure.gates
+        key = gates.tobytes()
+        if key not in self._steps:
+            self._steps[key] = [
+                self._step(index, gates)
+                for index in self._map.needed_calls(gates)
+            ]
+        return self._steps[key]
+
+    def _step(self, index, gates):
+        call = self._map.calls[index]
+        off = self._map.gate_is_off(index, gates)
+        point = self._norms.get(id(call.layer))
+        shapes = [
+            self._network.one_trace.shape_while_tracing(tensor)
+            for tensor in call.outputs
+        ]
+
+        def after(outputs):
+            factor = None if point is None else self._factor_at(point)
+            if factor is not None:
+                outputs = factor(outputs)
+            for value, shape in zip(keras.tree.flatten(outputs), shapes):
+                backend.refine_shape(value, shape)
+            return outputs
+
+        return call, call.inputs[0] if off else None, after
+
+    @contextlib.contextmanager
+    def running(self):
+        """Inside, in this thread, layers have the factors of this network."""
+        with acting(self._factor_on):
+            yield
+
+    def checked(self, outputs):
+        """Outputs for somebody who traces the network from outside.
+
+        That trace serves all widths, but not other layers: it fails then.
+        """
+        if not self._map.gates:
+            return outputs
+        gates = self._network.structure.gates
+        same = ops.all(ops.equal(self._network.gates_on.value(), gates.astype("int32")))
+        message = (
+            "Layers have left the network or come back since this function "
+            f"was traced over model `{self._network.name}`. Trace it anew."
+        )
+        return backend.check_while_running(same, message, outputs)
 
     @contextlib.contextmanager
     def explicit_factors(self, points, factors):
-        """Multiplies the outputs at some gate points by given factors."""
-        self._factors = {id(p): f for p, f in zip(points, factors)}
+        """Multiplies the outputs at some factor points by given factors."""
+        self._explicit.factors = {id(p): f for p, f in zip(points, factors)}
         try:
             yield
         finally:
-            self._factors = {}
+            self._explicit.factors = {}
 
-    def harden(self, scales, gate_scales):
-        """Ends the softness of gates.
+    def ones(self, point):
+        """A factor of one for each channel of a factor point at present."""
+        if point.kind == "branch":
+            return ops.ones(1)
+        return ops.ones_like(self._entries_of(point), dtype="float32")
 
-        Args:
-            scales: Array `(units,)`: factors that stay on the outputs where
-                no weight could take them in.
-            gate_scales: Array `(gates,)`, likewise.
-        """
-        self.gates_are_soft = False
-        self._scales = np.append(scales, 1.0)
-        self._gate_scales = np.array(gate_scales)
+    def set_entries(self, structure):
+        """Tells traced functions which units a structure has."""
+        for point, vector in self._entries.values():
+            vector.assign(_active_units(point, structure))
 
-    def _hook(self, point):
-        def gate(outputs, axis=point.axis):
-            for factor in (
-                self._factors.get(id(point)),
-                self._unit_factor(point),
-            ):
-                if factor is not None:
-                    outputs = _scale(outputs, factor, axis)
-            return outputs
+    def _entries_of(self, point):
+        """Units behind the channels at a factor point, a vector."""
+        if id(point) not in self._entries:
+            vector = backend.IndexVector.outside_of_traces("units_of_factor")
+            vector.assign(_active_units(point, self._network.structure))
+            self._entries[id(point)] = point, vector
+        return self._entries[id(point)][1].value()
 
-        return gate
+    def _factor_on(self, layer):
+        """What `layers.factors.acting` takes."""
+        if id(layer) in self._branches:
+            return self._factor_at_branch(self._branches[id(layer)])
+        point = self._layers.get(id(layer))
+        return None if point is None else self._factor_at(point)
 
-    def _branch_hook(self, index):
-        point = self._branch_points[index]
-        is_explicit = point.kind == "branch"
+    def _factor_at(self, point):
+        return _multiplication(
+            [self._explicit_at(point), self._unit_factor(point)], point.axis
+        )
 
-        def gate(branch):
-            for factor in (
-                self._factors.get(id(point)) if is_explicit else None,
-                self._layer_factor(index),
-            ):
-                if factor is not None:
-                    branch = _scale(branch, factor, point.axis)
-            return branch
+    def _factor_at_branch(self, index):
+        point = self._blueprint.branch_points[index]
+        explicit = None
+        if point.kind == "branch":
+            explicit = self._explicit_at(point)
+        return _multiplication(
+            [explicit, self._layer_factor(index)], point.axis
+        )
 
-        return gate
-
-    def _entries(self, point):
-        return point.units[self._active[point.units]]
+    def _explicit_at(self, point):
+        return getattr(self._explicit, "factors", {}).get(id(point))
 
     def _unit_factor(self, point):
-        """Factor of each channel at a gate point now, or None if all are 1."""
-        if not self.gates_are_soft:
-            scales = self._scales[self._entries(point)]
-            if point.is_foldable() or np.all(scales == 1):
+        """Factor of each channel at a factor point, or None if all are 1."""
+        if self.gates_are_soft:
+            if self._gates.unit_gate is None:
                 return None
-            return ops.convert_to_tensor(scales.astype("float32"))
-        if self._unit_gate is None:
+            factors = self._gates.unit_gate.presence()
+            factors = ops.concatenate([factors, ops.ones(1)])
+        elif point.is_foldable():
             return None
-        presence = self._unit_gate.presence()
-        presence = ops.concatenate([presence, ops.ones(1)])
-        return ops.take(presence, self._entries(point), axis=0)
+        else:
+            scales = np.append(self._network.state.scales, 1.0)
+            if np.all(scales[point.units] == 1):
+                return None
+            factors = ops.convert_to_tensor(scales.astype("float32"))
+        return ops.take(factors, self._entries_of(point), axis=0)
 
     def _layer_factor(self, index):
-        if not self.gates_are_soft:
-            scale = self._gate_scales[index]
-            if self._branch_points[index].is_foldable() or scale == 1:
+        if self.gates_are_soft:
+            if self._gates.layer_gate is None:
                 return None
-            return ops.convert_to_tensor(np.array([scale], "float32"))
-        if self._layer_gate is None:
+            return self._gates.layer_gate.presence()[index : index + 1]
+        scale = self._network.state.gate_scales[index]
+        if self._blueprint.branch_points[index].is_foldable() or scale == 1:
             return None
-        return self._layer_gate.presence()[index : index + 1]
+        return ops.convert_to_tensor(np.array([scale], "float32"))
 
     def folds(self):
         """Factors of the present structure that weights have to take in.
 
         Returns:
-            List of `(gate point, factors)`, one factor per channel in the
+            List of `(factor point, factors)`, one factor per channel in the
             network (a single one where the point is a branch).
         """
-        result = []
-        for point in self._points:
-            if self._present[self._map.layer_index(point.layer)]:
+        network, result = self._network, []
+        for point in self._blueprint.points:
+            if network.is_present(point.layer):
                 factor = self._unit_factor(point)
                 if factor is not None:
                     result.append((point, np.array(factor)))
-        for index in np.flatnonzero(self._structure.gates):
-            point = self._branch_points[index]
+        for index in np.flatnonzero(network.structure.gates):
+            point = self._blueprint.branch_points[index]
             factor = self._layer_factor(index)
-            is_present = self._present[self._map.layer_index(point.layer)]
-            if factor is not None and is_present:
-                count = (
-                    1 if point.kind == "branch" else len(self._entries(point))
-                )
+            if factor is not None and network.is_present(point.layer):
+                count = len(_active_units(point, network.structure))
+                count = 1 if point.kind == "branch" else count
                 result.append((point, np.full(count, np.array(factor)[0])))
         return result
 
-    def update_penalty(self, space, widths, gates):
-        """Costs of units and layers, for the penalty on their presence.
+    def update_penalty(self, widths, gates):
+        """Sets the costs of units and layers, for the penalty on presence.
 
         Relative to their means, so that a rule's strength means the same in
         networks of few and of many units.
         """
+        space = self._blueprint.space
         units = space.unit_costs(widths, gates)[space.unit_groups()]
         now = float(space.cost(widths, gates))
         layers = []
@@ -174,10 +232,10 @@ class CallPlan:
             other = gates.copy()
             other[index] = not other[index]
             layers.append(abs(now - float(space.cost(widths, other))))
-        self._penalty_costs = [
-            np.array(costs) / max(np.sum(costs) / max(len(costs), 1), 1e-30)
-            for costs in (units, layers)
-        ]
+        for variable, costs in zip(self._costs, (units, layers)):
+            if variable is not None:
+                costs = np.array(costs)
+                variable.assign(costs / max(np.mean(costs), 1e-30))
 
     def penalty(self, lambdas):
         """`lambda * sum(cost * presence)` of units and of layers, together.
@@ -186,17 +244,34 @@ class CallPlan:
             lambdas: Tensor of shape `(2,)`, for units and for layers.
         """
         total = ops.zeros(())
-        gates = (self._unit_gate, self._layer_gate)
+        gates = (self._gates.unit_gate, self._gates.layer_gate)
         for index, gate in enumerate(gates):
             if gate is not None:
-                costs = self._penalty_costs[index].astype("float32")
-                expected = ops.sum(costs * gate.presence())
+                expected = ops.sum(self._costs[index] * gate.presence())
                 total = total + lambdas[index] * expected
         return total
 
 
-def _scale(outputs, factor, axis):
-    shape = [1] * len(outputs.shape)
-    shape[axis] = factor.shape[0]
-    factor = ops.reshape(ops.cast(factor, outputs.dtype), shape)
-    return ops.multiply(outputs, factor)
+def _has_cell(point):
+    return point.kind != "norm" and hasattr(point.layer, "cell")
+
+
+def _active_units(point, structure):
+    return point.units[np.append(structure.units, True)[point.units]]
+
+
+def _multiplication(factors, axis):
+    """A function that multiplies outputs by some factors, or None."""
+    factors = [factor for factor in factors if factor is not None]
+    if not factors:
+        return None
+
+    def multiply(outputs, axis=axis):
+        shape = [1] * len(outputs.shape)
+        shape[axis] = -1
+        for factor in factors:
+            factor = ops.reshape(ops.cast(factor, outputs.dtype), shape)
+            outputs = ops.multiply(outputs, factor)
+        return outputs
+
+    return multiply

@@ -1,30 +1,30 @@
-"""Where the seconds of an epoch go."""
+"""Where the seconds of a period go."""
 
 import time
 
 
 class Clock:
-    """Times one epoch: restructuring, retracing, training steps."""
+    """Times one period: what growing adds, and the training steps.
 
-    def __init__(self):
-        self._started = self._stopped = self._first_call_ended = None
-        self._steps = 0.0
-        self._restructure = 0.0
-        self._first_call = None
+    Args:
+        functions: The `FunctionCache`, which knows what was traced.
+    """
 
-    def start(self, restructure_seconds):
-        """Starts the epoch, after its restructuring."""
+    def __init__(self, functions):
+        self._functions = functions
+        self._started = None
+        self._steps = self._changing = self._measuring = 0.0
+        self._traced_before = self._now_traced()
+
+    def start(self, changing_seconds):
+        """Starts the training steps of a period.
+
+        Args:
+            changing_seconds: What deciding and changing have taken.
+        """
         self._started = time.perf_counter()
-        self._restructure = restructure_seconds
-        self._first_call = None
-
-    def time_first_call(self, function, iterator):
-        """Calls a training function for the first time, which traces it."""
-        started = time.perf_counter()
-        result = function(iterator)
-        self._first_call_ended = time.perf_counter()
-        self._first_call = self._first_call_ended - started
-        return result
+        self._steps = self._measuring = 0.0
+        self._changing = changing_seconds
 
     def stop(self):
         """Stops where the training steps end.
@@ -34,23 +34,43 @@ class Clock:
         """
         if self._started is None:
             return False
-        self._stopped = time.perf_counter()
-        self._steps = self._stopped - self._started
+        self._steps = time.perf_counter() - self._started
         self._started = None
         return True
 
-    def seconds(self, calls):
-        """Returns the seconds of the epoch, by what they went into.
+    def measure(self, function):
+        """Calls a function that measures something of the network."""
+        started = time.perf_counter()
+        function()
+        self._measuring += time.perf_counter() - started
+
+    def _now_traced(self):
+        functions = self._functions
+        return dict(functions.traces), dict(functions.seconds)
+
+    def seconds(self, steps):
+        """What the period's entry in the ledger tells of its time.
+
+        Since the last call, so that validation, which comes when a period has
+        ended, counts for the next one.
 
         Args:
-            calls: How often the training function was called.
+            steps: How often the training function was called.
         """
-        retrace = 0.0
-        if self._first_call is not None and calls > 1:
-            others = self._stopped - self._first_call_ended
-            retrace = max(self._first_call - others / (calls - 1), 0.0)
+        traces, seconds = self._now_traced()
+        counts, before = self._traced_before
+        self._traced_before = traces, seconds
+        new = {kind: traces[kind] - counts[kind] for kind in traces}
+        took = {kind: seconds[kind] - before[kind] for kind in seconds}
+        # A call that traces also does the step.
+        others = max(steps - new["train"], 0)
+        if others:
+            rest = max(self._steps - took["train"], 0.0)
+            took["train"] -= min(rest / others, took["train"])
         return {
             "seconds": self._steps,
-            "restructure_seconds": self._restructure,
-            "retrace_seconds": retrace,
+            "restructure_seconds": self._changing,
+            "retrace_seconds": sum(took.values()),
+            "measure_seconds": self._measuring,
+            "traces": sum(new.values()),
         }

@@ -11,12 +11,17 @@ from keras_growprune.export import export_saved_model
 from keras_growprune.export import untrained_model
 from keras_growprune.growth import GrowthSchedule
 from keras_growprune.structure import CouplingReport
+from keras_growprune.training import checkpoint
 from keras_growprune.training import validation
+from keras_growprune.training.blueprint import Blueprint
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
 from keras_growprune.training.recalibration import recalibrate
 from keras_growprune.training.summary import structure_table
 from keras_growprune.training.training_step import training_step
+
+# Place of `jit_compile` among the arguments of `compile`.
+_JIT = 7
 
 
 @keras.saving.register_keras_serializable(package="keras_growprune")
@@ -109,46 +114,44 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         if seed is None:
             seed = random.randint(0, 2**31 - 1)  # as Keras draws its own
         self._seed = int(seed)
-        controller = GrowthController(
-            self,
-            budget,
-            schedule,
-            rule_object,
-            width_multiple,
-            self._seed,
-            keep_weights,
-        )
-        self._growth = controller
-        # As attributes of the model Keras finds their variables.
-        self._unit_gate = controller.gates.unit_gate
-        self._layer_gate = controller.gates.layer_gate
-        self._call_plan = controller.plan
-        self._width_multiple = width_multiple
         self.gate_optimizer = None
+        self._jit_is_auto = True
+        blueprint = Blueprint(
+            self, budget, schedule, rule_object, width_multiple
+        )
+        self._growth = GrowthController(
+            self, blueprint, self._seed, keep_weights
+        )
+        network = self._growth.network
+        # As attributes of the model Keras finds their variables.
+        self._unit_gate = network.gates.unit_gate
+        self._layer_gate = network.gates.layer_gate
+        self._call_plan = network.plan
+        self._width_multiple = width_multiple
 
     # What it is now
 
     @property
     def budget(self):
-        return self._growth.budget
+        return self._growth.blueprint.budget
 
     @property
     def schedule(self):
-        return self._growth.schedule
+        return self._growth.blueprint.schedule
 
     @property
     def rule(self):
-        return self._growth.rule.name
+        return self._growth.blueprint.rule.name
 
     @property
     def structure(self):
         """The present `Structure`: which units and gated layers there are."""
-        return self._growth.structure
+        return self._growth.network.structure
 
     @property
     def groups(self):
         """List of `Group`: units that live and die together."""
-        return list(self._growth.map.groups)
+        return list(self._growth.blueprint.map.groups)
 
     @property
     def settled(self):
@@ -162,8 +165,9 @@ class GrowPruneModel(keras_internals.LazyFunctional):
     @property
     def widths(self):
         """Present width of each group, by the name of its first layer."""
-        names = [group.name for group in self._growth.map.groups]
-        return {n: int(w) for n, w in zip(names, self._growth.widths())}
+        names = [group.name for group in self.groups]
+        widths = self._growth.network.widths()
+        return {name: int(width) for name, width in zip(names, widths)}
 
     def structure_summary(self, print_fn=None):
         """Prints widths, gates, cost, and what training has cost so far.
@@ -179,7 +183,9 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         Returns:
             A `CouplingReport`; `print` it, or read its attributes.
         """
-        return CouplingReport(self._growth.map)
+        return CouplingReport(
+            self._growth.blueprint.map, self._growth.network.one_trace.reasons
+        )
 
     # Training
 
@@ -191,13 +197,40 @@ class GrowPruneModel(keras_internals.LazyFunctional):
                 that train them. Defaults to `None`: the model's optimizer.
             *args, **kwargs: As in `keras.Model.compile`.
         """
-        super().compile(*args, **kwargs)
+        before = getattr(self, "_jit_is_auto", True)
+        given = args[_JIT] if len(args) > _JIT else "auto"
+        asked = kwargs.get("jit_compile", given)
+        self._jit_is_auto = asked == "auto"
+        try:
+            super().compile(*args, **kwargs)
+        except BaseException:
+            self._jit_is_auto = before
+            raise
+        self._growth.functions.clear()
         if gate_optimizer is not None:
             gate_optimizer = keras.optimizers.get(gate_optimizer)
         self.gate_optimizer = gate_optimizer
 
+    @property
+    def jit_compile(self):
+        """Whether steps are compiled by XLA.
+
+        Left to Keras (`"auto"`), they are not while the network grows: each
+        structure would be compiled.
+        """
+        compiles = keras.Model.jit_compile.fget(self)
+        growth = getattr(self, "_growth", None)
+        waits = self._jit_is_auto and not (growth and growth.state.settled)
+        return compiles and not waits
+
+    @jit_compile.setter
+    def jit_compile(self, value):
+        keras.Model.jit_compile.fset(self, value)
+
     def get_compile_config(self):
         config = super().get_compile_config()
+        if config and self._jit_is_auto:
+            config["jit_compile"] = "auto"
         if config and self.gate_optimizer is not None:
             config["gate_optimizer"] = keras.saving.serialize_keras_object(
                 self.gate_optimizer
@@ -214,7 +247,7 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         apart = (
             []
             if self.gate_optimizer is None
-            else self._growth.gates.variables()
+            else self._growth.network.gates.variables()
         )
         apart = {id(variable) for variable in apart}
         return [v for v in self.trainable_variables if id(v) not in apart]
@@ -223,7 +256,7 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         if not self.optimizer.built:
             self.optimizer.build(self.optimizer_variables())
         if self.gate_optimizer is not None and not self.gate_optimizer.built:
-            self.gate_optimizer.build(self._growth.gates.variables())
+            self.gate_optimizer.build(self._growth.network.gates.variables())
 
     def fit(
         self,
@@ -284,34 +317,42 @@ class GrowPruneModel(keras_internals.LazyFunctional):
                 callbacks.callbacks.remove(ours)
 
     def train_step(self, data):
+        self._growth.functions.count_trace("train")
         with self.own_step():
-            return training_step(self, self._growth, data)
+            return training_step(self, self._growth.network, data)
+
+    def test_step(self, data):
+        self._growth.functions.count_trace("test")
+        return super().test_step(data)
+
+    def predict_step(self, data):
+        self._growth.functions.count_trace("predict")
+        return super().predict_step(data)
 
     def make_train_function(self, force=False):
-        before = self.train_function
-        super().make_train_function(force=force)
-        if self.train_function is before:
-            return
-        inner = self.train_function
+        self._keep_function("train", super().make_train_function, force)
+        return self.train_function
 
-        def first_call(iterator):  # traces: its time is the ledger's
-            self.train_function = inner
-            return self._growth.time_first_call(inner, iterator)
+    def make_test_function(self, force=False):
+        self._keep_function("test", super().make_test_function, force)
+        return self.test_function
 
-        self.train_function = first_call
+    def make_predict_function(self, force=False):
+        self._keep_function("predict", super().make_predict_function, force)
+        return self.predict_function
 
-    def renew_functions(self):
-        """Drops traced functions, whose shapes are stale."""
-        if self.train_function is not None:
-            self.make_train_function(force=True)
-        self.test_function = None
-        self.predict_function = None
-        keras_internals.release_memory()
+    def _keep_function(self, kind, make, force):
+        name = f"{kind}_function"
+        before = getattr(self, name)
+        make(force=force)
+        made = getattr(self, name)
+        if made is not before:
+            setattr(self, name, self._growth.functions.wrap(kind, made))
 
     def settle(self):
         """Lands on the budget now; from here on the structure is final."""
         self._growth.settle()
-        self._growth.norms.refresh(self)
+        self._growth.network.norms.refresh(self)
 
     def restructure(self, structure):
         """Gives the network a structure of your own choice, now.
@@ -340,7 +381,7 @@ class GrowPruneModel(keras_internals.LazyFunctional):
             batch_size: Batch size for an array. Defaults to 32.
             steps: Most batches to use. Defaults to all.
         """
-        recalibrate(self, self._growth.norms, x, batch_size, steps)
+        recalibrate(self, self._growth.network.norms, x, batch_size, steps)
 
     # Leaving
 
@@ -355,11 +396,11 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         """
         inputs, outputs = keras_internals.graph_structure(self)
         return compact_model(
-            self._growth.map,
+            self._growth.blueprint.map,
             self.structure,
             inputs,
             outputs,
-            self._growth.plan.folds(),
+            self._growth.network.plan.folds(),
             name=self.name,
         )
 
@@ -377,7 +418,8 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         """
         inputs, outputs = keras_internals.graph_structure(self)
         structure = structure or self.structure
-        return untrained_model(self._growth.map, structure, inputs, outputs)
+        channel_map = self._growth.blueprint.map
+        return untrained_model(channel_map, structure, inputs, outputs)
 
     def export(self, filepath, **kwargs):
         """Writes the compact network as a SavedModel, in TF Hub's style.
@@ -402,13 +444,13 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         graph = keras.Model(
             inputs, outputs, name=self.name, trainable=self.trainable
         )
-        with self._growth.restructurer.full_attributes():
+        with self._growth.network.full_attributes():
             graph_config = graph.get_config()
         return {
             **graph_config,
             "budget": self.budget.get_config(),
             "schedule": self.schedule.get_config(),
-            "rule": validation.serialize_rule(self._growth.rule),
+            "rule": validation.serialize_rule(self._growth.blueprint.rule),
             "width_multiple": (
                 self._width_multiple
                 if self._width_multiple == "auto"
@@ -438,10 +480,10 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         )
 
     def save_own_variables(self, store):
-        for key, value in self._growth.to_arrays().items():
+        for key, value in checkpoint.to_arrays(self._growth).items():
             store[key] = value
 
     def load_own_variables(self, store):
         # Called before the layers and the optimizer load: it gives them the
         # shapes that were saved.
-        self._growth.from_arrays(store)
+        checkpoint.from_arrays(self._growth, store)

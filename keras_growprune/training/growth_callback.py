@@ -26,7 +26,7 @@ class GrowthCallback(keras.callbacks.Callback):
         self._controller.begin_period()
 
     def on_train_batch_begin(self, batch, logs=None):
-        parts = self._controller.schedule.periods_per_epoch
+        parts = self._controller.blueprint.schedule.periods_per_epoch
         if parts == 1 or not self._steps or self._controller.state.settled:
             return
         # The last part lasts until the epoch ends, however long that takes.

@@ -1,5 +1,7 @@
 """Full-size copies of all weights and optimizer slots in host memory."""
 
+import copy
+
 import keras
 import numpy as np
 
@@ -25,6 +27,7 @@ class HostStore:
 
     def __init__(self, channel_map):
         self._map = channel_map
+        self._own = None
         self.values = []
         self.drawn = []
         self.slots = {}
@@ -40,6 +43,28 @@ class HostStore:
             self.drawn.append(
                 np.zeros(value.shape[axis], dtype=bool) if is_kernel else None
             )
+
+    def draft(self):
+        """A store that can be changed without changing this one.
+
+        What it does not change, the two have in common.
+        """
+        draft = copy.copy(self)
+        draft.values, draft.drawn = list(self.values), list(self.drawn)
+        draft.slots, draft._own = dict(self.slots), set()
+        return draft
+
+    def finished(self):
+        """The draft, as a store that is written to in place."""
+        self._own = None
+        return self
+
+    def _writable(self, arrays, key):
+        """An array of this store that may be written to."""
+        if self._own is not None and (id(arrays), key) not in self._own:
+            self._own.add((id(arrays), key))
+            arrays[key] = arrays[key].copy()
+        return arrays[key]
 
     @staticmethod
     def _is_state(weight):
@@ -92,14 +117,25 @@ class HostStore:
         return self._slot_variables[index].items()
 
     def read(self, index, entries):
-        """Copies a weight and its slots from the device to the host."""
+        """Copies a weight and its slots from the device to the host.
+
+        Also into what a draft has in common with its origin: of what is on
+        the device, the store knows nothing better.
+
+        Returns:
+            `(value, {slot name: value})`, as they are on the device.
+        """
         where = np.ix_(*entries)
         read = keras_internals.read_variable
         if self._is_state(self._map.weights[index]):
             self.values[index][...] = 0  # what left is out of date
-        self.values[index][where] = read(self._map.weights[index].variable)
+        value = read(self._map.weights[index].variable)
+        self.values[index][where] = value
+        slots = {}
         for name, slot in self.slot_variables(index):
-            self.slots[name, index][where] = read(slot)
+            slots[name] = read(slot)
+            self.slots[name, index][where] = slots[name]
+        return value, slots
 
     def active(self, index, entries):
         """Values that a weight and its slots have on the device.
@@ -130,19 +166,19 @@ class HostStore:
             entries: Its active entries, one integer array per axis.
             random: A `numpy.random.Generator`.
         """
-        drawn = self.drawn[index]
         weight = self._map.weights[index]
         axis = self._drawn_axis(weight)
-        if drawn is None or 0 in [len(each) for each in entries]:
+        if self.drawn[index] is None or 0 in [len(each) for each in entries]:
             return
         if not self.has_newcomers(index, entries):
             return
+        drawn = self._writable(self.drawn, index)
         new = ~drawn[entries[axis]]
         if not drawn.any():
             if self.values[index].shape == tuple(len(each) for each in entries):
                 drawn[:] = True  # starts at full width: the weights it has
                 return
-            self.values[index][...] = 0
+            self._writable(self.values, index)[...] = 0
         initializer = axes_of(weight.layer).initializer(
             weight.layer, weight.attribute
         )
@@ -177,7 +213,7 @@ class HostStore:
                 fresh = np.array(initializer(fresh.shape, dtype=fresh.dtype))
         else:
             axis = self._drawn_axis(weight)
-            self.drawn[index][entries[axis]] = True
+            self.mark_drawn(index, entries[axis])
         where = np.ix_(*entries)
         fresh[where] = self.values[index][where]
         self.values[index] = fresh
@@ -188,10 +224,15 @@ class HostStore:
 
     def put(self, index, where, values):
         """Gives entries of a weight initial values of their own."""
-        self.values[index][where] = values
+        self._writable(self.values, index)[where] = values
         for name in _WEIGHT_COPIES:
             if (name, index) in self.slots:
-                self.slots[name, index][where] = values
+                self._writable(self.slots, (name, index))[where] = values
+
+    def mark_drawn(self, index, units):
+        """Notes that units of a weight have values of their own."""
+        if self.drawn[index] is not None:
+            self._writable(self.drawn, index)[units] = True
 
     def to_arrays(self):
         """Returns all that is kept as a dict of NumPy arrays."""

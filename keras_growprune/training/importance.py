@@ -12,7 +12,7 @@ def importance_of_units(channel_map, points):
 
     Args:
         channel_map: A `ChannelMap`.
-        points: Its `GatePoint`s.
+        points: Its `FactorPoint`s.
 
     Returns:
         Array of shape `(units,)`.

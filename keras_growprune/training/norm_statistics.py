@@ -1,12 +1,13 @@
 """Moving averages of batch norms that belong to the present structure."""
 
 import contextlib
+import threading
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from keras_growprune import backend
 from keras_growprune import keras_internals
 
 _KEPT_EXAMPLES = 256
@@ -40,6 +41,10 @@ class NormStatistics:
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
         self._lag = lag
+        # Momentum of each norm in the step that this thread runs.
+        self._running = threading.local()
+        for layer in self._norms:
+            keras_internals.adapt(layer, momentum=self._momentum_of(layer))
         self._steps = keras.Variable(
             0.0, trainable=False, dtype="float32", name="steps_since_restart"
         )
@@ -48,9 +53,27 @@ class NormStatistics:
             False, trainable=False, dtype="bool", name="keeps_examples"
         )
 
-    def restart(self):
-        """Forgets what was averaged so far."""
-        self._steps.assign(0.0)
+    def _momentum_of(self, layer):
+        def momentum(value):
+            now = getattr(self._running, "momenta", {})
+            return now.get(id(layer), value)
+
+        return momentum
+
+    def restart(self, transaction=None):
+        """Forgets what was averaged so far.
+
+        Args:
+            transaction: The `Transaction` that it is part of, if any.
+        """
+        before = self._steps.numpy()
+        if transaction is None:
+            self._steps.assign(0.0)
+            return
+        transaction.do(
+            lambda: self._steps.assign(0.0),
+            undo=lambda: self._steps.assign(before),
+        )
 
     def count_step(self):
         self._steps.assign_add(1.0)
@@ -63,8 +86,15 @@ class NormStatistics:
         """
         if not self._norms or self._kept is not None:
             return
+        tensors = keras.tree.flatten(inputs)
+        shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
+        dtypes = [
+            keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors
+        ]
+        example = sum(map(backend.bytes_of, shapes, dtypes))
+        count = max(1, min(_KEPT_EXAMPLES, _KEPT_BYTES // example))
         self._inputs = inputs
-        self._kept = [_empty_buffer(x) for x in keras.tree.flatten(inputs)]
+        self._kept = backend.Examples(shapes, dtypes, count)
 
     def keep(self, x):
         """Keeps the latest examples, at most 256 and 32 MiB (while tracing).
@@ -73,42 +103,22 @@ class NormStatistics:
             x: Inputs of a training step, a tensor or a structure of tensors.
                 Where they do not look like the model's, nothing is kept.
         """
-        tensors = keras.tree.flatten(x)
-        if not self._can_keep(x, tensors):
+        if self._kept is None:
             return
-        example = sum(
-            int(np.prod([size or 1 for size in buffer.shape[1:]]))
-            * buffer.dtype.size
-            for buffer in self._kept
-        )
-        count = max(1, min(_KEPT_EXAMPLES, _KEPT_BYTES // example))
-
-        def keep():
-            for buffer, tensor in zip(self._kept, tensors):
-                tensor = tf.cast(tensor, buffer.dtype)
-                buffer.assign(tf.concat([buffer, tensor], axis=0)[-count:])
-            return True
-
-        # Switched off by a variable once the structure is settled: that
-        # needs no new trace.
-        tf.cond(self._keeps, keep, lambda: False)
-
-    def _can_keep(self, x, tensors):
-        if self._kept is None or len(tensors) != len(self._kept):
-            return False
-        if isinstance(x, dict) != isinstance(self._inputs, dict):
-            return False
-        return all(
-            isinstance(tensor, tf.Tensor)
-            and buffer.shape.is_compatible_with(tensor.shape)
-            for buffer, tensor in zip(self._kept, tensors)
-        )
+        tensors = keras.tree.flatten(x)
+        is_alike = isinstance(x, dict) == isinstance(self._inputs, dict)
+        if is_alike and self._kept.fit(tensors):
+            # Switched off by a variable once the structure is settled: that
+            # needs no new trace.
+            backend.either(
+                self._keeps, lambda: self._kept.keep(tensors), lambda: None
+            )
 
     def start_period(self, keeps):
         """Forgets what was kept, and says whether steps keep examples."""
         self._keeps.assign(keeps)
-        for buffer in self._kept or []:
-            buffer.assign(buffer[:0])
+        if self._kept is not None:
+            self._kept.forget()
 
     def refresh(self, model):
         """Measures the statistics of the present network on what was kept.
@@ -146,22 +156,20 @@ class NormStatistics:
 
     def _kept_inputs(self):
         """The examples kept, as the model takes them, or None."""
-        if self._kept is None or not int(tf.shape(self._kept[0])[0]):
+        tensors = None if self._kept is None else self._kept.all()
+        if tensors is None:
             return None
-        return keras.tree.pack_sequence_as(
-            self._inputs, [tf.convert_to_tensor(b) for b in self._kept]
-        )
+        return keras.tree.pack_sequence_as(self._inputs, tensors)
 
     @contextlib.contextmanager
     def _set_momenta(self, values):
-        before = [layer.momentum for layer in self._norms]
-        for layer, value in zip(self._norms, values):
-            layer.momentum = value
+        """Inside, in this thread, norms have other momenta."""
+        before = getattr(self._running, "momenta", {})
+        self._running.momenta = dict(zip(map(id, self._norms), values))
         try:
             yield
         finally:
-            for layer, momentum in zip(self._norms, before):
-                layer.momentum = momentum
+            self._running.momenta = before
 
     @contextlib.contextmanager
     def momentum(self, plain_average=False):
@@ -191,14 +199,3 @@ def _moments(value):
     value = np.array(value, dtype="float64")
     axes = tuple(range(value.ndim - 1))
     return value.mean(axis=axes), value.var(axis=axes)
-
-
-def _empty_buffer(tensor):
-    """A variable for examples of a symbolic input tensor."""
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    sizes = tuple(tensor.shape[1:])
-    return tf.Variable(
-        tf.zeros([0, *(size or 0 for size in sizes)], dtype),
-        trainable=False,
-        shape=tf.TensorShape([None, *sizes]),
-    )

@@ -1,8 +1,8 @@
 """Batch-norm statistics measured anew."""
 
 import keras
-import tensorflow as tf
 
+from keras_growprune import backend
 from keras_growprune import keras_internals
 
 
@@ -16,16 +16,14 @@ def recalibrate(model, norms, x, batch_size=None, steps=None):
         batch_size: Batch size for an array.
         steps: Most batches to use.
     """
-    if not isinstance(x, tf.data.Dataset):
-        if isinstance(x, tf.Tensor) or hasattr(x, "__array__"):
-            x = tf.data.Dataset.from_tensor_slices(x).batch(batch_size or 32)
-        else:
-            raise ValueError(
-                "Argument `x` must be a `tf.data.Dataset` of batches or an "
-                f"array. Received: x of type {type(x).__name__}"
-            )
+    batches = backend.batches_of(x, batch_size or 32)
+    if batches is None:
+        raise ValueError(
+            "Argument `x` must be a `tf.data.Dataset` of batches or an "
+            f"array. Received: x of type {type(x).__name__}"
+        )
 
-    @tf.function
+    @backend.traced
     def step(inputs):
         with norms.momentum(plain_average=True):
             keras_internals.call_training_only(
@@ -34,5 +32,5 @@ def recalibrate(model, norms, x, batch_size=None, steps=None):
         norms.count_step()
 
     norms.restart()
-    for batch in x.take(steps if steps is not None else -1):
+    for batch in batches.take(steps if steps is not None else -1):
         step(keras.utils.unpack_x_y_sample_weight(batch)[0])

@@ -2,141 +2,171 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from keras_growprune import backend
 from keras_growprune.growth.saliency import saliency
 
 
 class SaliencyMeter:
-    """Sums, on the device, what the saliencies of one epoch are made of.
+    """Sums, on the device, what the saliencies of one period are made of.
 
     For a unit with the factor `m` on its output, `m dL/dm` at `m = 1` equals
     `gamma dL/dgamma + beta dL/dbeta` of the norm that follows it, or the same
     of kernel and bias where no norm follows. So the factor need not exist.
 
+    Which unit is behind which channel is told by a vector on the device: one
+    trace serves all structures with the same layers.
+
     Args:
-        channel_map: A `ChannelMap`.
-        points: `GatePoint`s of the groups.
-        branch_points: One `GatePoint` per gate.
+        network: The `GrowingNetwork`.
     """
 
-    def __init__(self, channel_map, points, branch_points):
-        self._map = channel_map
-        self._points = points
-        self._branch_points = branch_points
-        self._counts = keras.Variable(
-            np.zeros(3, "float32"), trainable=False, name="step_counts"
+    def __init__(self, network):
+        self._network = network
+        self._map = network.blueprint.map
+        self._points = network.blueprint.points
+        self._branch_points = network.blueprint.branch_points
+        self._units = self._map.unit_count
+        # The last sum is that of channels that always exist: nobody asks.
+        size = self._units + len(self._map.gates) + 1
+        self._counts = _zeros((3,), "step_counts")
+        self._sums = _zeros((2, size), "saliency_sums")
+        self._measures = keras.Variable(
+            False, trainable=False, dtype="bool", name="measures"
         )
-        self._sums = None
-        self.reset(None)
+        self._positions = backend.IndexVector("units_of_parts")
+        self._unmeasured = {}
 
-    def reset(self, structure):
-        """Starts anew, for the units of a structure (None: counts only)."""
-        self._counts.assign(np.zeros(3, "float32"))
-        if structure is None:
-            self._sums = None
-            self._units = self._gates = None
-            return
-        live_units, live_gates = self._map.live(structure)
-        units, gates = np.flatnonzero(live_units), np.flatnonzero(live_gates)
-        size = len(units) + len(gates)
-        if self._sums is None or self._sums.shape[1] != size:
-            self._sums = keras.Variable(
-                np.zeros((2, size), "float32"),
-                trainable=False,
-                name="saliency_sums",
-            )
-        else:
-            self._sums.assign(np.zeros((2, size), "float32"))
-        self._units, self._gates = units, gates
-        present = self._map.present_layers(structure.gates)
-        self._is_present = lambda layer: present[self._map.layer_index(layer)]
-        # Position of each unit in the sums; what always exists has none.
-        self._position = np.full(len(structure.units) + 1, -1)
-        self._position[units] = np.arange(len(units))
-        self._active = np.append(structure.units, True)
+    def reset(self, measures):
+        """Starts anew.
 
-    def factors(self):
-        """Gate points that need an explicit factor on the device.
-
-        Returns:
-            List of `(point, number of channels)`.
+        Args:
+            measures: Whether steps measure, or only count.
         """
-        if self._sums is None:
+        self._counts.assign(np.zeros(3, "float32"))
+        self._sums.assign(np.zeros(self._sums.shape, "float32"))
+        self._measures.assign(measures)
+
+    def start_anew(self, transaction, measures):
+        """`reset`, as a step of a `Transaction`."""
+        before = [v.numpy() for v in self._variables()]
+
+        def restore():
+            for variable, value in zip(self._variables(), before):
+                variable.assign(value)
+
+        transaction.do(lambda: self.reset(measures), undo=restore)
+
+    def _variables(self):
+        return self._counts, self._sums, self._measures
+
+    def set_positions(self, structure):
+        """Tells traced functions which units a structure has."""
+        active = np.append(structure.units, True)
+        positions = []
+        for point in self._points_in(structure):
+            units = point.units[active[point.units]]
+            positions.append(np.where(units == self._units, -1, units))
+        _, live_gates = self._map.live(structure)
+        for gate in np.flatnonzero(live_gates):
+            point = self._branch_points[gate]
+            width = np.count_nonzero(active[point.units])
+            width = 1 if point.kind == "branch" else width
+            positions.append(np.full(width, self._units + gate))
+        positions = np.concatenate([*positions, np.zeros(0, int)])
+        last = self._sums.shape[1] - 1
+        self._positions.assign(np.where(positions < 0, last, positions))
+
+    def _points_in(self, structure):
+        """Factor points of layers that are called in a structure."""
+        present = self._map.present_layers(structure.gates)
+        return [
+            point
+            for point in self._points
+            if present[self._map.layer_index(point.layer)]
+        ]
+
+    def _parts(self):
+        """Factor points at present: `(point, index of its gate or None)`."""
+        structure = self._network.structure
+        _, live_gates = self._map.live(structure)
+        units = [(point, None) for point in self._points_in(structure)]
+        return units + [
+            (self._branch_points[gate], int(gate))
+            for gate in np.flatnonzero(live_gates)
+        ]
+
+    def needs_factors(self):
+        """Whether some saliency is read from an explicit factor."""
+        return bool(self.factor_points())
+
+    def factor_points(self):
+        """Factor points that need an explicit factor on the device."""
+        if self._network.state.settled:
             return []
-        found = []
-        for point in self._points:
-            if self._is_present(point.layer) and not point.weights_suffice():
-                width = int(np.count_nonzero(self._active[point.units]))
-                found.append((point, width))
-        for gate in self._gates:
-            if not self._branch_points[gate].weights_suffice():
-                found.append((self._branch_points[gate], 1))
-        return found
+        return [
+            point for point, _ in self._parts() if not point.weights_suffice()
+        ]
 
     def update(self, gradient_of, factor_gradients, batch_size, scale):
         """Takes in the gradients of one step (called while tracing).
 
         Args:
             gradient_of: Maps `id(variable)` to the gradient of the loss.
-            factor_gradients: Gradients of `factors()`, in their order.
+            factor_gradients: Gradients at `factor_points()`, in their order.
             batch_size: Number of examples, a scalar tensor.
             scale: What the gradients are multiplied by (loss scale).
         """
-        one, examples = ops.ones((), "float32"), ops.cast(batch_size, "float32")
-        total = self._total(gradient_of, factor_gradients, scale)
-        if total is None:
-            self._counts.assign_add(ops.stack([one, examples, one]))
-            return
-        # Under float16 the gradients of a batch may overflow; the optimizer
-        # skips that batch, and so does the measurement.
-        finite = ops.all(ops.isfinite(total))
-        new = ops.stack([total, ops.square(total)])
-        self._sums.assign_add(ops.where(finite, new, ops.zeros_like(new)))
-        self._counts.assign_add(
-            ops.stack([one, examples, ops.cast(finite, "float32")])
-        )
-
-    def _total(self, gradient_of, factor_gradients, scale):
-        """`m dL/dm` of all units and layers, or None if nothing is measured."""
-        if self._sums is None:
-            return None
         by_factor = {
             id(point): gradient
-            for (point, _), gradient in zip(self.factors(), factor_gradients)
+            for point, gradient in zip(self.factor_points(), factor_gradients)
         }
-        parts, positions = [], []
-        for point in self._points:
-            if not self._is_present(point.layer):
-                continue
-            position = self._position[point.units[self._active[point.units]]]
+        examples = ops.cast(batch_size, "float32")
+
+        def count(measured):
+            one = ops.ones((), "float32")
+            self._counts.assign_add(ops.stack([one, examples, measured]))
+
+        def measure():
+            total = self._total(gradient_of, by_factor, scale)
+            # Under float16 the gradients of a batch may overflow; the
+            # optimizer skips that batch, and so does the measurement.
+            finite = ops.all(ops.isfinite(total))
+            new = ops.stack([total, ops.square(total)])
+            self._sums.assign_add(ops.where(finite, new, ops.zeros_like(new)))
+            count(ops.cast(finite, "float32"))
+
+        if backend.replica_count() > 1:
+            # All replicas sum up together, whatever they measure.
+            measure()
+            return
+        backend.either(
+            self._measures, measure, lambda: count(ops.zeros((), "float32"))
+        )
+
+    def _total(self, gradient_of, by_factor, scale):
+        """`m dL/dm` of all units and layers, those not measured zero."""
+        parts, unmeasured = [], []
+        for point, gate in self._parts():
             part = self._derivative(point, gradient_of, by_factor, scale)
-            if part is not None:
-                parts.append(part)
-                positions.append(position)
-        for row, gate in enumerate(self._gates):
-            point = self._branch_points[gate]
-            part = self._derivative(point, gradient_of, by_factor, scale)
-            if part is not None:
-                parts.append(part)
-                width = int(part.shape[0])
-                positions.append(np.full(width, len(self._units) + row))
+            if part is None:
+                unmeasured.append((point, gate))
+                part = ops.zeros_like(self._network.plan.ones(point))
+            parts.append(part)
+        # What the trace of these layers does not measure.
+        self._unmeasured[self._network.trace_key()] = unmeasured
         if not parts:
-            return None
-        positions = np.concatenate(positions)
-        values = ops.concatenate(parts)
-        if (positions < 0).any():  # channels that always exist
-            values = ops.take(values, np.flatnonzero(positions >= 0), axis=0)
-            positions = positions[positions >= 0]
-        total = ops.segment_sum(values, positions, self._sums.shape[1])
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
-        return total
+            return ops.zeros((self._sums.shape[1],))
+        total = ops.segment_sum(
+            ops.concatenate(parts),
+            self._positions.value(),
+            self._sums.shape[1],
+        )
+        return backend.sum_over_replicas(total)
 
     def _derivative(self, point, gradient_of, by_factor, scale):
-        """`m dL/dm` of each channel of a gate point, or None."""
+        """`m dL/dm` of each channel of a factor point, or None."""
         if not point.weights_suffice():
             gradient = by_factor.get(id(point))
             return None if gradient is None else gradient / scale
@@ -148,11 +178,11 @@ class SaliencyMeter:
                 continue
             value = ops.cast(ops.convert_to_tensor(variable), "float32")
             penalty = _penalty_gradient(variable)
-            if isinstance(gradient, tf.IndexedSlices) and penalty is None:
+            rows = backend.rows_of(gradient)
+            if rows is not None and penalty is None:
                 # Of an embedding, only rows that were looked up have one.
-                value = tf.gather(value, gradient.indices)
-                gradient = gradient.values
-            gradient = tf.convert_to_tensor(gradient)
+                value, gradient = ops.take(value, rows[0], axis=0), rows[1]
+            gradient = ops.convert_to_tensor(gradient)
             gradient = ops.cast(gradient, "float32") / scale
             if penalty is not None:
                 gradient = gradient - ops.cast(penalty, "float32")
@@ -170,37 +200,58 @@ class SaliencyMeter:
         """
         steps, examples, measured = (float(x) for x in self._counts.numpy())
         result = {"steps": steps, "examples": examples}
-        result["units"] = np.full(self._map.unit_count, np.nan)
-        result["gates"] = np.full(len(self._map.gates), np.nan)
-        if self._sums is not None and measured:
+        units, gates = np.full(self._units, np.nan), len(self._map.gates)
+        result["units"], result["gates"] = units, np.full(gates, np.nan)
+        if measured:
             total, squares = self._sums.numpy().astype("float64")
             values = saliency(total, squares, measured, examples / steps)
-            result["units"][self._units] = values[: len(self._units)]
-            result["gates"][self._gates] = values[len(self._units) :]
+            is_measured = self._is_measured()
+            values = np.where(is_measured, values[:-1], np.nan)
+            result["units"] = values[: self._units]
+            result["gates"] = values[self._units :]
         return result
 
+    def _is_measured(self):
+        """Boolean array `(units + gates,)`: what the running trace measures."""
+        structure = self._network.structure
+        units, gates = self._map.live(structure)
+        unmeasured = self._unmeasured.get(self._network.trace_key(), ())
+        is_point_measured = {(id(p), gate) for p, gate in unmeasured}
+        covered = np.zeros(self._units + 1, bool)
+        for point, gate in self._parts():
+            if (id(point), gate) in is_point_measured:
+                if gate is not None:
+                    gates[gate] = False
+            elif gate is None:
+                covered[point.units] = True
+        return np.concatenate([units & covered[:-1], gates])
+
     def to_arrays(self):
-        """Returns the sums of an unfinished epoch as NumPy arrays."""
-        arrays = {"meter.counts": self._counts.numpy()}
-        if self._sums is not None:
-            arrays["meter.sums"] = self._sums.numpy()
-        return arrays
+        """Returns the sums of an unfinished period as NumPy arrays."""
+        return {
+            "meter.counts": self._counts.numpy(),
+            "meter.all_sums": self._sums.numpy(),
+        }
 
     def from_arrays(self, arrays):
         """Takes over what `to_arrays` returned, for the same structure."""
         self._counts.assign(np.array(arrays["meter.counts"]))
-        if self._sums is not None and "meter.sums" in arrays:
-            self._sums.assign(np.array(arrays["meter.sums"]))
+        if "meter.all_sums" in arrays:
+            self._sums.assign(np.array(arrays["meter.all_sums"]))
+
+
+def _zeros(shape, name):
+    return keras.Variable(
+        np.zeros(shape, "float32"), trainable=False, name=name
+    )
 
 
 def _penalty_gradient(variable):
     """Gradient of a weight penalty, which is no part of the saliency."""
     if variable.regularizer is None:
         return None
-    with tf.GradientTape() as tape:
-        value = tf.convert_to_tensor(variable)
-        tape.watch(value)
-        penalty = variable.regularizer(value)
-    gradient = tape.gradient(penalty, value)
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    return None if gradient is None else gradient / replicas
+    value = ops.convert_to_tensor(variable)
+    _, (gradient,), _ = backend.gradients(
+        lambda: (variable.regularizer(value), None), [], [value]
+    )
+    return None if gradient is None else gradient / backend.replica_count()

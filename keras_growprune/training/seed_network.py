@@ -16,7 +16,7 @@ def seed_structure(channel_map, space, target, shape, identities, points):
         target: What the seed may cost.
         shape: `seed_shape` of the `GrowthSchedule`.
         identities: What `find_identity_branches` found.
-        points: `GatePoint`s by whose weights units are chosen, or None for
+        points: `FactorPoint`s by whose weights units are chosen, or None for
             the first units.
 
     Returns:

@@ -5,10 +5,11 @@ import numpy as np
 
 def structure_table(controller):
     """Renders what a growing network looks like now, as text."""
-    state = controller.state
+    network, blueprint = controller.network, controller.blueprint
+    state = network.state
     rows = []
-    widths = controller.widths()
-    for index, group in enumerate(controller.map.groups):
+    widths = network.widths()
+    for index, group in enumerate(blueprint.map.groups):
         part = group.slice
         active = state.units[part]
         logits = state.logits[part][active]
@@ -22,11 +23,11 @@ def structure_table(controller):
         rows.append(
             (label, f"{widths[index]}", f"{seed}", f"{group.size}", shown)
         )
-    for index, gate in enumerate(controller.map.gates):
+    for index, gate in enumerate(blueprint.map.gates):
         on = "on" if state.gates[index] else "off"
         seed = "on" if controller.seed_gates[index] else "off"
         rows.append((gate.name, on, seed, "on", ""))
-    for name, reason in controller.map.frozen.items():
+    for name, reason in blueprint.map.frozen.items():
         rows.append((name, "fixed", "", "", reason))
     header = ("layer (+ coupled)", "now", "seed", "full", "mean logit")
     lengths = [
@@ -41,26 +42,26 @@ def structure_table(controller):
         return "  ".join([*cells, row[4].rjust(lengths[4])]).rstrip()
 
     life = "settled" if state.settled else "growing"
-    fractions = controller.fractions()
-    totals = [f"{life}, budget {controller.budget!r}"]
+    fractions = network.fractions()
+    totals = [f"{life}, budget {blueprint.budget!r}"]
     for name, cost in (
-        ("flops", controller.flops),
-        ("params", controller.params),
+        ("flops", blueprint.flops),
+        ("params", blueprint.params),
     ):
         if cost is not None:
             now = float(cost(widths, state.gates))
             share = f"({fractions[name]:.1%})"
             totals.append(f"{name}: {now:,.0f} of {cost.full:,.0f} {share}")
-    profile = controller.budget.profile
+    profile = blueprint.budget.profile
     if profile is not None:
-        now = float(controller.cost(widths, state.gates))
+        now = float(blueprint.cost(widths, state.gates))
         totals.append(
-            f"predicted time: {now:,.3g} of {controller.cost.full:,.3g} ms "
+            f"predicted time: {now:,.3g} of {blueprint.cost.full:,.3g} ms "
             f"({fractions['cost']:.1%}), {profile.runtime or 'device'}, batch "
             f"{profile.batch_size}"
         )
     ledger = controller.ledger
-    if ledger.epochs and controller.flops is not None:
+    if ledger.epochs and blueprint.flops is not None:
         totals.append(
             f"training so far: {ledger.epochs[-1]['epoch'] + 1} epochs, "
             f"{ledger.total('training_flops'):.3g} FLOPs, "

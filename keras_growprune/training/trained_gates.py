@@ -67,6 +67,15 @@ class TrainedGates:
         for gate, logits, _ in self._with_state():
             setattr(state, logits, gate.logits.numpy().astype(float))
 
+    def harden(self, state):
+        """Gives a `GrowthState` the factors that soft gates have now."""
+        for gate, name in (
+            (self.unit_gate, "scales"),
+            (self.layer_gate, "gate_scales"),
+        ):
+            if gate is not None:
+                setattr(state, name, np.array(gate.presence(), dtype=float))
+
     def prepare_period(self, state, cost, budget):
         """Sets ages, temperature and penalty of the period that begins.
 

@@ -206,6 +206,33 @@ def check_not_shared(model, channel_map):
             )
 
 
+def check_structure(structure, network):
+    """Refuses a structure that the network cannot have.
+
+    Args:
+        structure: A `Structure` that a user chose.
+        network: The `GrowingNetwork`.
+    """
+    ours, channel_map = network.structure, network.blueprint.map
+    if (
+        structure.units.shape != ours.units.shape
+        or structure.gates.shape != ours.gates.shape
+    ):
+        raise ValueError(
+            "Argument `structure` must have the shapes of "
+            f"`model.structure`: {ours.units.shape} and "
+            f"{ours.gates.shape}. Received: {structure.units.shape} and "
+            f"{structure.gates.shape}"
+        )
+    widths = channel_map.widths(structure.units)
+    for group, width in zip(channel_map.groups, widths):
+        if not width:
+            raise ValueError(
+                "Each group must keep at least one unit. Received a "
+                f"structure without any unit of layer `{group.name}`."
+            )
+
+
 def check_reachable(space, budget, limit, cost):
     """Checks that some structure can meet the budget."""
     gates = np.zeros(len(space.gate_kinds), dtype=bool)

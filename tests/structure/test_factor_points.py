@@ -4,7 +4,7 @@ import pytest
 from keras_growprune import layers as kgp
 from keras_growprune.keras_internals import graph_calls
 from keras_growprune.structure import find_branch_points
-from keras_growprune.structure import find_gate_points
+from keras_growprune.structure import find_factor_points
 from keras_growprune.structure import trace_channels
 
 layers = keras.layers
@@ -13,7 +13,7 @@ layers = keras.layers
 def points_of(inputs, outputs):
     model = keras.Model(inputs, outputs)
     channel_map = trace_channels(graph_calls(model), model.outputs)
-    found = find_gate_points(channel_map), find_branch_points(channel_map)
+    found = find_factor_points(channel_map), find_branch_points(channel_map)
     return [[(p.kind, p.layer.name) for p in points] for points in found]
 
 
@@ -85,7 +85,7 @@ def test_only_trained_factors_stand_for_a_gate(norm, expected):
     x = norm(kgp.GrowableConv2D(3, 1)(x))
     model = keras.Model(inputs, layers.Conv2D(1, 1)(x))
     channel_map = trace_channels(graph_calls(model), model.outputs)
-    (point,) = find_gate_points(channel_map)
+    (point,) = find_factor_points(channel_map)
     assert (point.weights(), point.weights_suffice()) == expected
     assert point.units.tolist() == [0, 1, 2]
     assert point.axis == 3
@@ -97,7 +97,7 @@ def test_kernel_and_bias_stand_for_the_gate_of_a_layer():
     x = kgp.GrowableConv2D(3, 1)(x)
     model = keras.Model(inputs, layers.Conv2D(1, 1)(x))
     channel_map = trace_channels(graph_calls(model), model.outputs)
-    first, second = find_gate_points(channel_map)
+    first, second = find_factor_points(channel_map)
     assert first.weights() == ["kernel"] and first.weights_suffice()
     assert second.weights() == ["kernel", "bias"]
 

@@ -1,6 +1,6 @@
-"""Where the gate of a unit acts, and so where its saliency can be read.
+"""Where a factor on a unit acts, and so where its saliency can be read.
 
-A gate in front of a normalization is divided out by it, so it acts after the
+A factor in front of a normalization is divided out by it, so it acts after the
 norm that follows its layer, or on the layer's own output where there is none.
 """
 
@@ -30,8 +30,8 @@ _PASS_SCALE_ON = (
 
 
 @dataclasses.dataclass(frozen=True)
-class GatePoint:
-    """One place where units are gated.
+class FactorPoint:
+    """One place where units are multiplied by factors.
 
     Attributes:
         kind: `"norm"`: the output of a norm, with the same effect on its
@@ -52,7 +52,7 @@ class GatePoint:
     units: np.ndarray
 
     def weights(self):
-        """Attributes of the weights that scale with the gate."""
+        """Attributes of the weights that scale with the factor."""
         if self.kind in ("branch", "recurrence"):
             return []
         return [
@@ -85,8 +85,8 @@ class GatePoint:
         return self.is_foldable() and self.layer.trainable
 
 
-def find_gate_points(channel_map):
-    """Returns the `GatePoint`s of all groups of a network."""
+def find_factor_points(channel_map):
+    """Returns the `FactorPoint`s of all groups of a network."""
     points, seen = [], set()
     always = channel_map.unit_count
     consumers = neighbors.consumers(channel_map)
@@ -98,7 +98,7 @@ def find_gate_points(channel_map):
                 is_normed = _reaches_norm(call, consumers)
                 kind = "recurrence" if is_normed else "layer"
                 # Rows of the recurrent kernel; outputs, counted backwards.
-                points.append(GatePoint(kind, part, -1, units))
+                points.append(FactorPoint(kind, part, -1, units))
                 seen.add(id(part))
         channels = channel_map.channels.get(id(call.outputs[0]))
         if channels is None or id(layer) in seen:
@@ -115,12 +115,12 @@ def find_gate_points(channel_map):
         else:
             continue
         seen.add(id(layer))
-        points.append(GatePoint(kind, layer, axis, channels.units))
+        points.append(FactorPoint(kind, layer, axis, channels.units))
     return points
 
 
 def find_branch_points(channel_map):
-    """Returns one `GatePoint` per gated layer, at the end of its branch."""
+    """Returns one `FactorPoint` per gated layer, at the end of its branch."""
     consumers = neighbors.consumers(channel_map)
     producers = neighbors.producers(channel_map)
     calls = [call.layer for call in channel_map.calls]
@@ -142,9 +142,9 @@ def find_branch_points(channel_map):
             if is_alone and axes.axes_of(end.layer).scaled_by:
                 is_norm = axes.axes_of(end.layer).channels in NORMS
                 kind = "norm" if is_norm else "layer"
-                point = GatePoint(kind, end.layer, axis, units)
+                point = FactorPoint(kind, end.layer, axis, units)
         if point is None or not point.weights_suffice():
-            point = GatePoint("branch", gate.layer, axis, units)
+            point = FactorPoint("branch", gate.layer, axis, units)
         points.append(point)
     return points
 

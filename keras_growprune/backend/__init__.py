@@ -1,0 +1,50 @@
+"""What differs between the backends of Keras, behind one set of names.
+
+Another backend is another module with the names of `tensorflow`.
+"""
+
+from keras_growprune.backend.tensorflow import Examples
+from keras_growprune.backend.tensorflow import IndexVector
+from keras_growprune.backend.tensorflow import assign
+from keras_growprune.backend.tensorflow import batches_of
+from keras_growprune.backend.tensorflow import bytes_of
+from keras_growprune.backend.tensorflow import call_with_unknown_sizes
+from keras_growprune.backend.tensorflow import check_while_running
+from keras_growprune.backend.tensorflow import convolve
+from keras_growprune.backend.tensorflow import convolve_transposed
+from keras_growprune.backend.tensorflow import either
+from keras_growprune.backend.tensorflow import elastic_variable
+from keras_growprune.backend.tensorflow import free
+from keras_growprune.backend.tensorflow import gradients
+from keras_growprune.backend.tensorflow import is_tracing
+from keras_growprune.backend.tensorflow import read
+from keras_growprune.backend.tensorflow import refine_shape
+from keras_growprune.backend.tensorflow import replica_count
+from keras_growprune.backend.tensorflow import rows_of
+from keras_growprune.backend.tensorflow import split
+from keras_growprune.backend.tensorflow import sum_over_replicas
+from keras_growprune.backend.tensorflow import traced
+
+__all__ = [
+    "Examples",
+    "IndexVector",
+    "assign",
+    "batches_of",
+    "bytes_of",
+    "call_with_unknown_sizes",
+    "check_while_running",
+    "convolve",
+    "convolve_transposed",
+    "either",
+    "elastic_variable",
+    "free",
+    "gradients",
+    "is_tracing",
+    "read",
+    "refine_shape",
+    "replica_count",
+    "rows_of",
+    "split",
+    "sum_over_replicas",
+    "traced",
+]

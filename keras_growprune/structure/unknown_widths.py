@@ -1,0 +1,189 @@
+"""What layers compute where the widths of their inputs are not told.
+
+One trace serves every width of a network, if no layer in it reads a width that
+is known while tracing. Most layers of Keras do not. For the others there is
+another form of their `call` here, or a reason why there is none; then a
+network is traced anew for each structure.
+
+Each function takes a layer and returns None (its own `call` will do), a
+function of the layer and the arguments of its `call`, a dict of attributes with
+functions of their values, or a reason.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_growprune import backend
+
+# For layers of users: call them and see.
+TRY = "try"
+
+
+def convolution(layer):
+    if all(rate == 1 for rate in layer.dilation_rate):
+        return None
+    if _is_channels_first(layer) or layer.groups > 1:
+        return "it is dilated, and has its channels first or works in parts"
+    if layer.padding == "causal":
+        return "it is dilated and causal"
+    return _dilated
+
+
+def _dilated(layer, inputs):
+    outputs = backend.convolve(
+        inputs,
+        ops.convert_to_tensor(layer.kernel),
+        layer.padding,
+        layer.dilation_rate,
+    )
+    return _with_bias_and_activation(layer, outputs)
+
+
+def transposed_convolution(layer):
+    if _is_channels_first(layer) or any(r != 1 for r in layer.dilation_rate):
+        return "it is transposed, and dilated or has its channels first"
+    return _transposed
+
+
+def _transposed(layer, inputs):
+    shape = (*inputs.shape[:-1], layer.kernel.shape[-1])
+    if None in shape[1:-1]:
+        raise NotImplementedError(
+            f"Layer `{layer.name}` cannot tell the size of its output."
+        )
+    outputs = backend.convolve_transposed(
+        inputs,
+        ops.convert_to_tensor(layer.kernel),
+        layer.compute_output_shape(shape)[1:-1],
+        layer.strides,
+        layer.padding,
+    )
+    return _with_bias_and_activation(layer, outputs)
+
+
+def depthwise_convolution(layer):
+    return _depthwise if layer.use_bias else None
+
+
+def _depthwise(layer, inputs):
+    outputs = ops.depthwise_conv(
+        inputs,
+        layer.kernel,
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation_rate=layer.dilation_rate,
+        data_format=layer.data_format,
+    )
+    return _with_bias_and_activation(layer, outputs)
+
+
+def batch_normalization(layer):
+    rank = layer.input_spec.ndim
+    if layer.axis % rank != rank - 1:
+        return "it normalizes along an axis that is not the last"
+    # Counted from the front, Keras reads the size of its weights.
+    return {"axis": lambda axis: -1}
+
+
+def layer_normalization(layer):
+    if isinstance(layer.axis, (list, tuple)) and len(layer.axis) > 1:
+        return "it normalizes over several axes"
+    if getattr(layer, "rms_scaling", False):
+        return "it scales by the variance"
+    return _layer_normalization
+
+
+def _layer_normalization(layer, inputs):
+    axis = layer.axis
+    (axis,) = axis if isinstance(axis, (list, tuple)) else (axis,)
+    dtype = keras.backend.result_type(inputs.dtype, "float32")
+    values = ops.cast(inputs, dtype)
+    mean = ops.mean(values, axis=axis, keepdims=True)
+    centered = ops.subtract(values, mean)
+    variance = ops.mean(ops.square(centered), axis=axis, keepdims=True)
+    scale = ops.rsqrt(ops.add(variance, layer.epsilon))
+    rank = len(inputs.shape)
+    if layer.gamma is not None:
+        gamma = ops.cast(layer.gamma, dtype)
+        scale = ops.multiply(scale, _along(gamma, axis, rank))
+    outputs = ops.multiply(centered, scale)
+    if layer.beta is not None:
+        beta = ops.cast(layer.beta, dtype)
+        outputs = ops.add(outputs, _along(beta, axis, rank))
+    return ops.cast(outputs, layer.compute_dtype)
+
+
+def group_normalization(layer):
+    return _group_normalization
+
+
+def _group_normalization(layer, inputs):
+    dtype = keras.backend.result_type(inputs.dtype, "float32")
+    rank = len(inputs.shape)
+    axis = layer.axis % rank
+    sizes = list(ops.shape(inputs))
+    parts = [layer.groups, ops.floor_divide(sizes[axis], layer.groups)]
+    values = ops.reshape(
+        ops.cast(inputs, dtype), [*sizes[:axis], *parts, *sizes[axis + 1 :]]
+    )
+    others = [i for i in range(1, rank + 1) if i != axis]
+    mean, variance = ops.moments(values, axes=others, keepdims=True)
+    scale = ops.rsqrt(ops.add(variance, layer.epsilon))
+    outputs = ops.reshape(
+        ops.multiply(ops.subtract(values, mean), scale), sizes
+    )
+    if layer.gamma is not None:
+        gamma = ops.cast(layer.gamma, dtype)
+        outputs = ops.multiply(outputs, _along(gamma, axis, rank))
+    if layer.beta is not None:
+        beta = ops.cast(layer.beta, dtype)
+        outputs = ops.add(outputs, _along(beta, axis, rank))
+    return ops.cast(outputs, layer.compute_dtype)
+
+
+def reshape(layer):
+    return _reshape
+
+
+def _reshape(layer, inputs):
+    """Both `keras.layers.Reshape` and the operation.
+
+    Their target may hold the present number of channels, a tensor.
+    """
+    if hasattr(layer, "newshape"):
+        return ops.reshape(inputs, layer.newshape)
+    return ops.reshape(inputs, (ops.shape(inputs)[0], *layer.target_shape))
+
+
+def split(layer):
+    return _split
+
+
+def _split(layer, inputs):
+    points = layer.indices_or_sections
+    if isinstance(points, int):
+        return ops.split(inputs, points, axis=layer.axis)
+    total = ops.shape(inputs)[layer.axis]
+    ends = [0, *points, total]
+    sizes = [after - before for before, after in zip(ends, ends[1:])]
+    return backend.split(inputs, sizes, layer.axis)
+
+
+def _with_bias_and_activation(layer, outputs):
+    if layer.use_bias:
+        axis = 1 if _is_channels_first(layer) else -1
+        bias = _along(layer.bias, axis, len(outputs.shape))
+        outputs = ops.add(outputs, ops.cast(bias, outputs.dtype))
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
+def _along(values, axis, rank):
+    """A vector, shaped to go along one axis of a tensor."""
+    shape = np.ones(rank, int)
+    shape[axis] = -1
+    return ops.reshape(values, tuple(int(size) for size in shape))
+
+
+def _is_channels_first(layer):
+    return getattr(layer, "data_format", None) == "channels_first"
