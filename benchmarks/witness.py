@@ -20,7 +20,7 @@ def make_witness(model, structure, seed=0):
     """
     random = np.random.default_rng(seed)
     active = np.append(structure.units, True)
-    for weight in model._growth.map.weights:
+    for weight in model._growth.blueprint.map.weights:
         value = weight.variable.numpy()
         garbage = np.abs(random.normal(0, 1, value.shape))
         garbage *= 0.01 + value.std()  # large outputs would overflow

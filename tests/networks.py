@@ -173,7 +173,7 @@ def network_arrays(model):
     Returns:
         Maps `(weight index, None or slot name)` to arrays.
     """
-    channel_map = model._growth.map
+    channel_map = model._growth.blueprint.map
     variables = {
         (i, None): w.variable for i, w in enumerate(channel_map.weights)
     }

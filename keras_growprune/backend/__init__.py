@@ -21,8 +21,10 @@ from keras_growprune.backend.tensorflow import read
 from keras_growprune.backend.tensorflow import refine_shape
 from keras_growprune.backend.tensorflow import replica_count
 from keras_growprune.backend.tensorflow import rows_of
+from keras_growprune.backend.tensorflow import spec
 from keras_growprune.backend.tensorflow import split
 from keras_growprune.backend.tensorflow import sum_over_replicas
+from keras_growprune.backend.tensorflow import tensor_of
 from keras_growprune.backend.tensorflow import traced
 
 __all__ = [
@@ -44,7 +46,9 @@ __all__ = [
     "refine_shape",
     "replica_count",
     "rows_of",
+    "spec",
     "split",
     "sum_over_replicas",
+    "tensor_of",
     "traced",
 ]

@@ -21,6 +21,11 @@ def traced(function):
     return tf.function(function, reduce_retracing=True)
 
 
+def spec(shape, dtype):
+    """Describes an argument of a function that is to be traced."""
+    return tf.TensorSpec(shape, dtype)
+
+
 # Variables
 
 
@@ -214,6 +219,11 @@ def gradients(compute, variables, factors):
         loss, result = compute()
     found = tape.gradient(loss, [*variables, *factors])
     return found[: len(variables)], found[len(variables) :], result
+
+
+def tensor_of(variable):
+    """The value of a variable, to be watched (Keras returns the variable)."""
+    return tf.convert_to_tensor(variable)
 
 
 def rows_of(gradient):

@@ -38,6 +38,7 @@ from keras_growprune.keras_internals.optimizers import OptimizerIndex
 from keras_growprune.keras_internals.optimizers import (
     check_optimizer_can_be_carried,
 )
+from keras_growprune.keras_internals.optimizers import carry_accumulators
 from keras_growprune.keras_internals.optimizers import inner_optimizer
 from keras_growprune.keras_internals.optimizers import (
     no_reduction_on_one_replica,
@@ -45,6 +46,9 @@ from keras_growprune.keras_internals.optimizers import (
 from keras_growprune.keras_internals.optimizers import optimizer_slots
 from keras_growprune.keras_internals.optimizers import optimizer_variables
 from keras_growprune.keras_internals.optimizers import slot_initial_values
+from keras_growprune.keras_internals.optimizers import why_shapes_are_needed
+from keras_growprune.keras_internals.running import doing
+from keras_growprune.keras_internals.running import widths_are_unknown
 from keras_growprune.keras_internals.training import compute_loss
 from keras_growprune.keras_internals.training import has_own_train_step
 from keras_growprune.keras_internals.training import is_callback_list
@@ -68,11 +72,13 @@ __all__ = [
     "as_written",
     "assign_elastic",
     "call_training_only",
+    "carry_accumulators",
     "check_optimizer_can_be_carried",
     "check_versions",
     "clone_operation",
     "comes_from_layer",
     "compute_loss",
+    "doing",
     "functional_graph",
     "graph_calls",
     "graph_structure",
@@ -107,5 +113,7 @@ __all__ = [
     "takes_training",
     "track_loss",
     "trusting",
+    "widths_are_unknown",
+    "why_shapes_are_needed",
     "without_time",
 ]

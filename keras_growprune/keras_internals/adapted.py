@@ -2,7 +2,7 @@
 
 import contextlib
 
-from keras_growprune import backend
+from keras_growprune.keras_internals.running import widths_are_unknown
 
 _SETTINGS, _CALL = "_settings_of_step", "_call_of_unknown_sizes"
 _classes = {}
@@ -25,7 +25,7 @@ class _Adapted:
 
 def _call_while_tracing(layer, *args, **kwargs):
     form = vars(layer)[_CALL]
-    if backend.is_tracing():
+    if widths_are_unknown():
         return form(layer, *args, **kwargs)
     return super(_Adapted, layer).call(*args, **kwargs)
 

@@ -2,16 +2,13 @@
 
 import contextlib
 import functools
-import threading
 
 import keras
 
 from keras_growprune import backend
 from keras_growprune.keras_internals.layers import takes_training
-
-# What each thread does at present: models that call themselves, and models
-# that run as their plans say.
-_running = threading.local()
+from keras_growprune.keras_internals.running import doing
+from keras_growprune.keras_internals.running import is_doing
 
 
 class LazyFunctional(keras.Model):
@@ -33,7 +30,7 @@ class LazyFunctional(keras.Model):
 
     def own_step(self):
         """Inside, in this thread, the model calls itself."""
-        return _inside("own_steps", self)
+        return doing("own step", self)
 
     def test_step(self, data):
         with self.own_step():
@@ -44,7 +41,7 @@ class LazyFunctional(keras.Model):
             return super().predict_step(data)
 
     def call(self, inputs, training=None, mask=None, **kwargs):
-        is_own = _is_inside("own_steps", self)
+        is_own = is_doing("own step", self)
         if not is_own:
             self.was_called_by_others = True
         with self.following_plan():
@@ -57,7 +54,7 @@ class LazyFunctional(keras.Model):
         return plan.checked(outputs)
 
     def compute_output_spec(self, inputs, training=None, mask=None):
-        if not _is_inside("own_steps", self):
+        if not is_doing("own step", self):
             self.was_called_by_others = True
         with self.following_plan():
             return super().compute_output_spec(inputs, training, mask)
@@ -69,13 +66,13 @@ class LazyFunctional(keras.Model):
         if plan is None:
             yield
             return
-        with _inside("plans", self), plan.running():
+        with doing("plan", self), plan.running():
             yield
 
     def _run_through_graph(
         self, inputs, operation_fn=lambda op: op, call_fn=None
     ):
-        if not _is_inside("plans", self):  # Keras clones the graph: the whole of it
+        if not is_doing("plan", self):  # Keras clones the graph: the whole of it
             return super()._run_through_graph(
                 inputs, operation_fn=operation_fn, call_fn=call_fn
             )
@@ -103,20 +100,6 @@ class LazyFunctional(keras.Model):
             for tensor, value in zip(call.outputs, keras.tree.flatten(outputs)):
                 values[id(tensor)] = value
         return values
-
-
-@contextlib.contextmanager
-def _inside(what, model):
-    before = getattr(_running, what, ())
-    setattr(_running, what, (*before, id(model)))
-    try:
-        yield
-    finally:
-        setattr(_running, what, before)
-
-
-def _is_inside(what, model):
-    return id(model) in getattr(_running, what, ())
 
 
 def call_training_only(model, inputs, layer_class, tensors=None):

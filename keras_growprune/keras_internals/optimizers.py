@@ -5,6 +5,10 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from keras_growprune import backend
+from keras_growprune.keras_internals.running import doing
+from keras_growprune.keras_internals.variables import make_elastic
+
 
 def inner_optimizer(optimizer):
     """The optimizer that holds the per-variable state."""
@@ -112,6 +116,52 @@ class OptimizerIndex:
                 }
             if hasattr(each, "_exclude_from_weight_decay_cache"):
                 each._exclude_from_weight_decay_cache = {}
+
+
+def why_shapes_are_needed(optimizer):
+    """Why an optimizer cannot train variables of unknown sizes, or None.
+
+    Most of Keras's can. Others are asked to, in a trace that is thrown away.
+    """
+    inner = inner_optimizer(optimizer)
+    kind = type(inner)
+    if kind.__module__.startswith("keras.") and kind.__name__ != "Muon":
+        return None
+    try:
+        fresh = kind.from_config(inner.get_config())
+        variable = keras.Variable([[0.5, 0.25]], name="probe")
+        make_elastic(variable, [0, 1])
+        fresh.build([variable])
+        for slots in optimizer_slots(fresh).values():
+            if slots[0] is not None and len(slots[0].shape) == 2:
+                make_elastic(slots[0], [0, 1])
+
+        def step(gradient):
+            with doing("own step", fresh):
+                fresh.apply([gradient], [variable])
+
+        step = backend.traced(step)
+        step.get_concrete_function(backend.spec((None, None), "float32"))
+    except Exception as error:  # whatever it does: it does not run
+        return f"the optimizer {kind.__name__}: {type(error).__name__}"
+    return None
+
+
+def carry_accumulators(optimizer):
+    """Lets accumulated gradients start anew at any width.
+
+    Keras makes the zeros of the shape that an accumulator has while the step
+    is traced.
+    """
+    inner = inner_optimizer(optimizer)
+
+    def reset():
+        for accumulator in inner._accumulated_gradients:
+            if accumulator is not None:
+                inner.assign(accumulator, keras.ops.zeros_like(accumulator))
+
+    if getattr(inner, "gradient_accumulation_steps", None):
+        inner._backend_reset_gradient_accumulators = reset
 
 
 @contextlib.contextmanager

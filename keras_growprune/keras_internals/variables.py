@@ -1,6 +1,7 @@
 """Variables that change their shape in place."""
 
 from keras_growprune import backend
+from keras_growprune.keras_internals.running import widths_are_unknown
 
 
 class _Elastic:
@@ -13,7 +14,7 @@ class _Elastic:
 
     @property
     def shape(self):
-        return self._value.shape if backend.is_tracing() else super().shape
+        return self._value.shape if widths_are_unknown() else super().shape
 
 
 _ELASTIC = {}  # made at first use: the class of a variable is the backend's

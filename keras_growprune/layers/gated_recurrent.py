@@ -66,7 +66,7 @@ class GatedRecurrent(Growable):
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
         self._check_in_network()
-        with self._running():
+        with self._running(), keras_internals.doing("call", self):
             outputs = super(Growable, self).call(
                 sequences,
                 initial_state=initial_state,

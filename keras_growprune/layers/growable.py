@@ -5,6 +5,7 @@ import numbers
 
 import keras
 
+from keras_growprune import keras_internals
 from keras_growprune.layers.factors import factor_on
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import make_layer
@@ -36,7 +37,8 @@ class Growable:
 
     def call(self, inputs, *args, **kwargs):
         self._check_in_network()
-        outputs = super().call(inputs, *args, **kwargs)
+        with keras_internals.doing("call", self):
+            outputs = super().call(inputs, *args, **kwargs)
         factor = factor_on(self)
         if factor is None or self._ends_with_activation():
             return outputs

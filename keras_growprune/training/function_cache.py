@@ -3,6 +3,7 @@
 import collections
 import time
 
+from keras_growprune import backend
 from keras_growprune import keras_internals
 
 # Of each set of layers the functions hold some MiB of host memory.
@@ -51,9 +52,9 @@ class FunctionCache:
         self._sets.setdefault(self._key, {})[kind] = call
         return call
 
-    def count_trace(self, kind):
-        """Notes that a step is being traced."""
-        self.traces[kind] += 1
+    def note_trace(self, kind):
+        """Notes that a step is being traced, if it is not just run."""
+        self.traces[kind] += backend.is_tracing()
 
     def clear(self):
         """Drops all functions: the model was compiled anew."""

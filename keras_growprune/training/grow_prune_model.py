@@ -317,19 +317,23 @@ class GrowPruneModel(keras_internals.LazyFunctional):
                 callbacks.callbacks.remove(ours)
 
     def train_step(self, data):
-        self._growth.functions.count_trace("train")
+        self._growth.functions.note_trace("train")
         with self.own_step():
             return training_step(self, self._growth.network, data)
 
     def test_step(self, data):
-        self._growth.functions.count_trace("test")
+        self._growth.functions.note_trace("test")
         return super().test_step(data)
 
     def predict_step(self, data):
-        self._growth.functions.count_trace("predict")
+        self._growth.functions.note_trace("predict")
         return super().predict_step(data)
 
     def make_train_function(self, force=False):
+        if self.compiled:
+            # What is traced has to know the optimizer's state as it will be.
+            self._build_optimizers()
+            self._growth.attach_optimizer()
         self._keep_function("train", super().make_train_function, force)
         return self.train_function
 

@@ -106,6 +106,8 @@ class GrowingNetwork:
         if self.store.optimizer is optimizer:
             return
         self.store.attach(optimizer)
+        self.one_trace.check_optimizer(optimizer)
+        keras_internals.carry_accumulators(optimizer)
         for index, weight in enumerate(self._map.weights):
             for _, slot in self.store.slot_variables(index):
                 self.one_trace.make_elastic(weight, slot)

@@ -77,6 +77,13 @@ class OneTrace:
             axes = self._map.elastic_axes(weight)
             keras_internals.make_elastic(variable, axes)
 
+    def check_optimizer(self, optimizer):
+        """Gives one trace up, where an optimizer needs known widths."""
+        reason = keras_internals.why_shapes_are_needed(optimizer)
+        if self and reason is not None:
+            self.reasons["optimizer"] = reason
+            self._take_back(optimizer)
+
     def shape_while_tracing(self, tensor):
         """What is known of a symbolic tensor's shape at all widths."""
         shape = [None, *tensor.shape[1:]]
@@ -108,7 +115,8 @@ class OneTrace:
 
     def _prepare(self, forms):
         for attribute, widths in zip(self._map.attributes, self._widths):
-            self._adapt_attribute(attribute, widths)
+            if self._changes(attribute.units):
+                self._adapt_attribute(attribute, widths)
         for call, form in forms.values():
             if isinstance(form, dict):
                 settings = {k: self._while_tracing(f) for k, f in form.items()}
@@ -125,16 +133,21 @@ class OneTrace:
         if self.reasons:
             self._take_back()
 
-    def _take_back(self):
+    def _take_back(self, optimizer=None):
+        built = [] if optimizer is None else [optimizer]
+        index = keras_internals.OptimizerIndex(built)
         for weight in self._map.weights:
             value = keras_internals.read_variable(weight.variable)
-            backend.free(keras_internals.resize_variable(weight.variable, value))
+            raw = keras_internals.resize_variable(weight.variable, value)
+            backend.free(raw)
+        index.renew()
 
     def _while_tracing(self, function):
         """A setting that differs only while a function is traced."""
 
         def read(value):
-            return function(value) if self and backend.is_tracing() else value
+            unknown = self and keras_internals.widths_are_unknown()
+            return function(value) if unknown else value
 
         return read
 
@@ -190,7 +203,10 @@ class OneTrace:
             return call.operation(*args, **kwargs)
 
         try:
-            found, shapes = backend.call_with_unknown_sizes(run, arrays, axes)
+            with keras_internals.doing("call", call.layer):
+                found, shapes = backend.call_with_unknown_sizes(
+                    run, arrays, axes
+                )
             expected = keras.tree.flatten(run(*arrays))
         except Exception as error:  # whatever it does: it does not run
             text = " ".join(str(error).split())

@@ -250,7 +250,7 @@ def _penalty_gradient(variable):
     """Gradient of a weight penalty, which is no part of the saliency."""
     if variable.regularizer is None:
         return None
-    value = ops.convert_to_tensor(variable)
+    value = backend.tensor_of(variable)
     _, (gradient,), _ = backend.gradients(
         lambda: (variable.regularizer(value), None), [], [value]
     )

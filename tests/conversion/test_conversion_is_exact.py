@@ -54,7 +54,7 @@ def converted(network, seed=0, **kwargs):
 
 def assert_costs_are_those_of(plain, model, small):
     """FLOPs and parameters, as counted in the compact network."""
-    found = model._growth.fractions()
+    found = model._growth.network.fractions()
     assert found["params"] * plain.count_params() == pytest.approx(
         small.count_params()
     )

@@ -49,7 +49,7 @@ def test_layers_that_call_layers_become_part_of_the_graph():
     plain = network_of_blocks()
     model = kgp.growable(plain, BUDGET, start="weights", seed=0)
     assert [group.size for group in model.groups] == [4, 8, 8, 6]
-    assert kgp.count_flops(plain) == model._growth.flops.full
+    assert kgp.count_flops(plain) == model._growth.blueprint.flops.full
     assert len(model.structure.gates) == 2
     x = np.random.default_rng(0).normal(size=(4, 6, 6, 2)).astype("float32")
     np.testing.assert_allclose(model(x), plain(x), atol=1e-6)

@@ -4,6 +4,7 @@ import pytest
 
 from keras_growprune import Budget
 from keras_growprune import GrowPruneModel
+from keras_growprune import Structure
 from keras_growprune import layers as kgp
 from keras_growprune.cost import FlopsCost
 from keras_growprune.keras_internals import graph_calls
@@ -148,13 +149,13 @@ def test_many_structures_are_counted_at_once():
 
 def test_random_structures_cost_what_their_compact_network_costs():
     model = GrowPruneModel(*mixed_network(), budget=Budget(flops=0.5), seed=0)
-    growth, random = model._growth, np.random.default_rng(0)
+    growth, random = model._growth.blueprint, np.random.default_rng(0)
     for trial in range(6):
         units = random.random(16) < 0.5
         units[[0, 5, 9]] = True
         gates = np.array([trial % 2 == 0])
-        growth._set_structure(units, gates)
-        widths = growth.widths()
+        model.restructure(Structure(units, gates))
+        widths = list(model.widths.values())
         assert growth.cost(widths, gates) == count(model.compact())
 
 

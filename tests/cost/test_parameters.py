@@ -4,6 +4,7 @@ import pytest
 
 from keras_growprune import Budget
 from keras_growprune import GrowPruneModel
+from keras_growprune import Structure
 from keras_growprune import layers as kgp
 from keras_growprune.cost import ParameterCost
 from keras_growprune.keras_internals import graph_calls
@@ -81,12 +82,12 @@ def test_a_grouped_convolution_counts_its_own_kernel():
 def test_random_structures_cost_what_keras_counts():
     budget = Budget(params=0.5)
     model = GrowPruneModel(*network(), budget=budget, seed=0)
-    growth, random = model._growth, np.random.default_rng(0)
+    growth, random = model._growth.blueprint, np.random.default_rng(0)
     for trial in range(6):
         units = random.random(16) < 0.5
         units[[0, 5, 9]] = True
         gates = np.array([trial % 2 == 0])
-        growth._set_structure(units, gates)
-        cost = growth.cost(growth.widths(), gates)
+        model.restructure(Structure(units, gates))
+        cost = growth.cost(list(model.widths.values()), gates)
         assert cost == model.compact().count_params()
         assert cost == model.count_params()

@@ -30,7 +30,7 @@ def test_a_settled_network_fills_its_time_and_never_exceeds_it(bound, rule):
     compile_model(model, "adam")
     fit(model, epochs=5)
     assert model.settled
-    growth = model._growth
+    growth = model._growth.blueprint
     cost, limit = growth.cost, growth.limit
     now = PROFILE.milliseconds(model.compact())
     assert now <= limit * (1 + 1e-9)
@@ -52,7 +52,7 @@ def test_logs_tell_the_time_as_a_fraction():
     model = grow(conv_chain((8, 8)), kgp.Budget(latency=0.7, profile=PROFILE))
     compile_model(model)
     logs = fit(model, epochs=3)
-    whole = model._growth.cost.full
+    whole = model._growth.blueprint.cost.full
     now = PROFILE.milliseconds(model.compact())
     assert logs["cost"][-1] == pytest.approx(now / whole)
     assert logs["flops"][-1] != logs["cost"][-1]
@@ -62,7 +62,7 @@ def test_the_block_of_the_device_is_the_multiple_of_widths():
     budget = kgp.Budget(latency=0.7, profile=PROFILE)
     for multiple, expected in ((1, 4), ("auto", 4), (2, 4), (6, 12)):
         model = grow(conv_chain((24, 24)), budget, width_multiple=multiple)
-        assert set(model._growth.space.multiples) == {expected}
+        assert set(model._growth.blueprint.space.multiples) == {expected}
 
 
 def test_automatic_multiples_leave_narrower_layers_whole():
@@ -83,7 +83,7 @@ def test_budget_and_device_are_saved(tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert loaded.budget.get_config() == budget.get_config()
     assert loaded.budget.profile.get_config() == PROFILE.get_config()
-    assert loaded._growth.limit == 1.0
+    assert loaded._growth.blueprint.limit == 1.0
 
 
 def test_a_time_that_no_network_meets_says_what_is_reachable():

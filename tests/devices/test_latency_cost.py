@@ -74,7 +74,7 @@ def test_the_cost_of_a_structure_is_the_time_of_its_network(seed):
     model = grow(random_network(seed))
     block, input_block = (int(size) for size in random.integers(1, 4, 2))
     made = profile(block=block, input_block=input_block)
-    cost = made.cost(model._growth.map)
+    cost = made.cost(model._growth.blueprint.map)
     units = random.random(model.structure.units.shape) < 0.6
     for group in model.groups:
         units[group.start + random.integers(group.size)] = True

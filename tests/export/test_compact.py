@@ -8,6 +8,7 @@ import pytest
 
 from keras_growprune import Budget
 from keras_growprune import GrowPruneModel
+from keras_growprune import Structure
 from keras_growprune import layers as kgp
 
 layers = keras.layers
@@ -112,11 +113,11 @@ def make_model(network, rule="saliency", seed=0):
 def set_random_structure(model, random):
     """Random masks, random values of all weights, statistics and logits."""
     growth = model._growth
-    units = random.random(growth.map.unit_count) < 0.6
-    for group in growth.map.groups:
+    units = random.random(growth.blueprint.map.unit_count) < 0.6
+    for group in growth.blueprint.map.groups:
         units[group.start + random.integers(group.size)] = True
-    gates = random.random(len(growth.map.gates)) < 0.6
-    growth._set_structure(units, gates)
+    gates = random.random(len(growth.blueprint.map.gates)) < 0.6
+    model.restructure(Structure(units, gates))
     for variable in model.weights:
         value = random.normal(size=variable.shape)
         if "variance" in variable.name:
@@ -165,12 +166,12 @@ def test_soft_factors_are_really_there(name):
 def test_compact_has_only_the_units_and_layers_that_are_there():
     model = make_model(NETWORKS["norm, relu"])
     growth = model._growth
-    sizes = {group.name: group.size for group in growth.map.groups}
+    sizes = {group.name: group.size for group in growth.blueprint.map.groups}
     assert sorted(sizes.values()) == [4, 4, 5]
     units = np.zeros(13, bool)
-    for group in growth.map.groups:
+    for group in growth.blueprint.map.groups:
         units[[group.start, group.start + 2]] = True
-    growth._set_structure(units, np.array([True, False]))
+    model.restructure(Structure(units, [True, False]))
     small = model.compact()
     found = [x for x in small.layers if isinstance(x, layers.Conv2D)]
     assert [x.filters for x in found] == [2, 2, 2]

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_growprune.layers import GatedAdd
+from tests.acting_factors import factor_on
 
 
 def pair():
@@ -15,11 +16,11 @@ def test_it_adds_like_the_plain_layer():
     np.testing.assert_array_equal(GatedAdd()([a, b]), a + b)
 
 
-def test_a_gate_acts_on_the_branch_only():
+def test_a_factor_acts_on_the_branch_only():
     layer = GatedAdd()
-    layer.gate = lambda branch: 0.25 * branch
     a, b = np.array([[8.0, 4.0]]), np.array([[4.0, -8.0]])
-    assert np.array(layer([a, b])).tolist() == [[9.0, 2.0]]
+    with factor_on(layer, lambda branch: 0.25 * branch):
+        assert np.array(layer([a, b])).tolist() == [[9.0, 2.0]]
 
 
 def test_it_works_in_an_ordinary_model():

@@ -1,5 +1,7 @@
 """`GatedLSTM` and `GatedGRU` alone: drop-in, and their gates by hand."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras import layers
 from keras.ops import convert_to_numpy as to_numpy
 
 import keras_growprune as kgp
+from tests.acting_factors import factor_on
 
 PAIRS = [(kgp.layers.GatedLSTM, layers.LSTM), (kgp.layers.GatedGRU, layers.GRU)]
 
@@ -35,9 +38,9 @@ def test_lstm_of_one_unit_computes_what_the_formula_says(factor):
     recurrent = np.array([0.5, 0.6, -0.7, 0.8])
     bias = np.array([0.0, 1.0, 0.2, -0.1])
     layer.set_weights([kernel[None], recurrent[None], bias])
-    if factor is not None:
-        layer.gate = lambda x, axis=-1: x * factor
-    found = to_numpy(layer(np.array([[[1.5], [-0.5]]], "float32")))[0, :, 0]
+    x, one = np.array([[[1.5], [-0.5]]], "float32"), contextlib.nullcontext()
+    with one if factor is None else factor_on(layer, lambda x: x * factor):
+        found = to_numpy(layer(x))[0, :, 0]
     expected = lstm_by_hand(
         [1.5, -0.5], kernel, recurrent, bias, 1.0 if factor is None else factor
     )
@@ -50,7 +53,6 @@ def test_gru_of_one_unit_computes_what_the_formula_says():
     kernel, recurrent = np.array([0.1, -0.2, 0.3]), np.array([0.5, 0.6, -0.7])
     bias = np.array([[0.1, 0.2, 0.3], [-0.1, 0.4, 0.5]])
     layer.set_weights([kernel[None], recurrent[None], bias])
-    layer.gate = lambda x, axis=-1: x * 0.5
     h, expected = 0.0, []
     for step in (1.5, -0.5):
         z, r, n = step * kernel + bias[0]
@@ -58,8 +60,9 @@ def test_gru_of_one_unit_computes_what_the_formula_says():
         z, r = sigmoid(z + hz), sigmoid(r + hr)
         h = z * h + (1 - z) * np.tanh(n + r * hn)
         expected.append(0.5 * h)
-    found = to_numpy(layer(np.array([[[1.5], [-0.5]]], "float32")))[0, :, 0]
-    assert found == pytest.approx(expected, abs=1e-6)
+    with factor_on(layer, lambda x: x * 0.5):
+        found = to_numpy(layer(np.array([[[1.5], [-0.5]]], "float32")))
+    assert found[0, :, 0] == pytest.approx(expected, abs=1e-6)
 
 
 OPTIONS = [
@@ -126,8 +129,8 @@ def test_fast_path_of_keras_is_taken_with_and_without_gates(monkeypatch):
     layer = kgp.layers.GatedLSTM(2)
     x = np.ones((1, 3, 1), "float32")
     layer(x)
-    layer.gate = lambda x, axis=-1: x * 2.0
-    layer(x)
+    with factor_on(layer, lambda x: x * 2.0):
+        layer(x)
     assert len(seen) == 2
     assert np.array_equal(seen[1], 2 * seen[0])
     # The variable is the cell's again, and counted once.
@@ -154,8 +157,8 @@ def test_both_directions_are_not_fused_past_the_gates(monkeypatch):
     layer(x)
     assert len(calls) > before
     before = len(calls)
-    layer.forward_layer.gate = lambda x, axis=-1: x * 2.0
-    layer(x)
+    with factor_on(layer.forward_layer, lambda x: x * 2.0):
+        layer(x)
     assert len(calls) == before
 
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_growprune.layers import GatedSkip
+from tests.acting_factors import factor_on
 
 A, B = np.array([[8.0, 4.0]]), np.array([[4.0, -8.0]])
 
@@ -15,18 +16,10 @@ def test_it_returns_the_branch():
     assert np.array(GatedSkip()([A, B])).tolist() == B.tolist()
 
 
-def test_a_gate_that_does_nothing_changes_no_bit():
+def test_a_factor_moves_the_output_from_the_shortcut_to_the_branch():
     layer = GatedSkip()
-    layer.gate = lambda difference: difference
-    random = np.random.default_rng(0)
-    a, b = random.normal(size=(2, 50)).astype("float32")
-    np.testing.assert_array_equal(layer([a[None], b[None]])[0], b)
-
-
-def test_a_gate_moves_the_output_from_the_shortcut_to_the_branch():
-    layer = GatedSkip()
-    layer.gate = lambda difference: 0.25 * difference
-    assert np.array(layer([A, B])).tolist() == [[7.0, 1.0]]
+    with factor_on(layer, lambda difference: 0.25 * difference):
+        assert np.array(layer([A, B])).tolist() == [[7.0, 1.0]]
 
 
 @pytest.mark.parametrize("factor", [0.25, 1.0])
@@ -34,8 +27,8 @@ def test_plain_layers_compute_the_same(factor):
     layer = GatedSkip(name="skip")
     inputs = pair()
     plain = keras.Model(inputs, layer.call_plain(*inputs, factor))
-    layer.gate = lambda difference: factor * difference
-    expected = np.array(layer([A, B])).tolist()
+    with factor_on(layer, lambda difference: factor * difference):
+        expected = np.array(layer([A, B])).tolist()
     assert np.array(plain([A, B])).tolist() == expected
     for each in plain.layers:
         assert type(each).__module__.startswith("keras.")

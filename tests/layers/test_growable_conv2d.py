@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_growprune.layers import GrowableConv2D
+from tests.acting_factors import factor_on
 
 KWARGS = [
     {},
@@ -49,22 +50,24 @@ def test_training_is_that_of_the_plain_layer(kwargs):
     assert not np.array_equal(trained[0][0], before[0])
 
 
-def test_a_gate_acts_before_the_activation():
+def test_a_factor_acts_before_the_activation():
     layer = GrowableConv2D(2, 1, activation="relu", bias_initializer="ones")
     layer.build((None, 2, 2, 1))
     layer.set_weights([np.array([[[[1.0, -1.0]]]]), np.array([1.0, 1.0])])
-    layer.gate = lambda outputs: outputs * np.array([0.5, -2.0], "float32")
-    x = np.full((1, 1, 1, 1), 3.0, "float32")
+    factors = np.array([0.5, -2.0], "float32")
+    with factor_on(layer, lambda outputs: outputs * factors):
+        found = np.array(layer(np.full((1, 1, 1, 1), 3.0, "float32")))
     # (3 + 1) / 2 = 2, and (-3 + 1) * -2 = 4.
-    assert np.array(layer(x)).reshape(-1).tolist() == [2.0, 4.0]
+    assert found.reshape(-1).tolist() == [2.0, 4.0]
 
 
 @pytest.mark.parametrize("kwargs", KWARGS)
-def test_a_gate_of_one_changes_nothing(kwargs):
+def test_a_factor_of_one_changes_nothing(kwargs):
     layer = GrowableConv2D(6, 3, **kwargs)
     expected = layer(images())
-    layer.gate = lambda outputs: outputs
-    np.testing.assert_allclose(layer(images()), expected, atol=1e-6)
+    with factor_on(layer, lambda outputs: outputs):
+        found = layer(images())
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_output_shape_is_that_of_the_plain_layer():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_growprune as kgp
+from tests.acting_factors import factor_on
 
 CONVOLUTIONS = [
     ("Conv1D", (9, 2)),
@@ -31,9 +32,9 @@ def test_outputs_are_those_of_the_plain_layer(name, shape):
     layer(x)
     layer.set_weights(plain.get_weights())
     np.testing.assert_array_equal(layer(x), plain(x))
-    # A gate of two doubles what comes before the activation.
-    layer.gate = lambda outputs: 2.0 * outputs
-    np.testing.assert_allclose(layer(x), 2 * plain(x), rtol=1e-6)
+    # A factor of two doubles what comes before the activation.
+    with factor_on(layer, lambda outputs: 2.0 * outputs):
+        np.testing.assert_allclose(layer(x), 2 * plain(x), rtol=1e-6)
     assert layer.activation is keras.activations.relu
 
 
@@ -44,7 +45,7 @@ def test_saliency_is_read_from_the_weights_that_scale_the_output(name, shape):
     model = kgp.GrowPruneModel(
         inputs, keras.layers.Dense(3)(x), kgp.Budget(params=1.0), seed=0
     )
-    (point,) = model._growth.meter._points
+    (point,) = model._growth.network.meter._points
     assert point.kind == "layer" and point.weights_suffice()
     layer = point.layer
     x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")

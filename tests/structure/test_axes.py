@@ -4,6 +4,7 @@ import pytest
 
 from keras_growprune import Budget
 from keras_growprune import GrowPruneModel
+from keras_growprune import Structure
 from keras_growprune import layers as kgp
 from keras_growprune import register_axes
 from keras_growprune.keras_internals import graph_calls
@@ -124,7 +125,7 @@ def test_a_custom_layer_is_resized_with_its_input():
     outputs = keras.layers.Dense(2)(x)
     model = GrowPruneModel(inputs, outputs, Budget(params=0.9), seed=0)
     units = np.array([False, True, False, True])
-    model._growth._set_structure(units, np.zeros(0, bool))
+    model.restructure(Structure(units, np.zeros(0, bool)))
     assert np.array(scale.factor).tolist() == [2.0, 4.0]
     x = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
     expected = model(x)

@@ -87,7 +87,7 @@ def full_count(model, measure):
 
 
 def count_smallest(model, measure):
-    space = model._growth.space
+    space = model._growth.blueprint.space
     units = np.zeros_like(model.structure.units)
     for part, width in zip(space.slices(), space.smallest_widths()):
         units[part.start : part.start + width] = True
@@ -187,23 +187,10 @@ def test_old_and_new_units_really_train_after_a_restructuring(network):
     )
     assert started.any()  # there are newcomers
     for (index, name), value in network_arrays(model).items():
-        weight = model._growth.map.weights[index]
+        weight = model._growth.blueprint.map.weights[index]
         if name is None and weight.attribute != "bias":
             # All but what sits behind a ReLU that never opens.
             assert np.mean(value != at_begin[1][index, None]) > 0.7
-
-
-def test_an_orphaned_variable_is_not_trained_any_more(monkeypatch):
-    monkeypatch.setattr(keras_internals, "forget_resource", lambda _: None)
-    schedule = kgp.GrowthSchedule(0.3, 1.0, 0.5, 0.5)
-    model = grow(dense((6, 6)), kgp.Budget(flops=1.0), schedule=schedule)
-    compile_model(model, "adam")
-    orphans = [v.value for v in model.trainable_variables[:4]]
-    values = []
-    note = AtEpoch(lambda epoch: values.append([o.numpy() for o in orphans]))
-    fit(model, epochs=2, callbacks=[note])
-    assert model.trainable_variables[0].value is not orphans[0]
-    assert_same_bits(values[1], orphans)
 
 
 def test_a_layer_comes_back_in_the_middle_of_training_and_trains():
@@ -224,7 +211,7 @@ def test_a_layer_comes_back_in_the_middle_of_training_and_trains():
     assert np.mean(kernel.numpy() != left) > 0.7
 
 
-def test_nothing_is_retraced_while_the_masks_stay():
+def test_nothing_is_retraced_while_the_layers_stay():
     growing = kgp.GrowthSchedule(1.0, 1.0, 0.5, 1.0, restructure_every=3)
     model = Traced(*conv_chain((4, 4)), kgp.Budget(flops=1.0), growing, seed=0)
     compile_model(model)
@@ -237,7 +224,7 @@ def test_nothing_is_retraced_while_the_masks_stay():
     assert model.traces == traces[1]
     model.restructure(with_units(model, [0, 1], [0, 1]))
     fit(model, epochs=1, growth_epochs=9)
-    assert model.traces > traces[1]
+    assert model.traces == traces[1]
 
 
 def test_an_infinite_loss_leaves_the_structure_as_it_was():

@@ -104,9 +104,9 @@ def test_what_was_kept_is_taken_over_by_an_equal_store():
     x, y = examples(one)
     one.train_on_batch(x, y)
     one.restructure(with_units(one, [1, 2], [0]))
-    kept = one._growth.store.to_arrays()
-    other._growth.store.from_arrays(kept)
-    again = other._growth.store.to_arrays()
+    kept = one._growth.network.store.to_arrays()
+    other._growth.network.store.from_arrays(kept)
+    again = other._growth.network.store.to_arrays()
     assert set(again) == set(kept)
     for key, value in kept.items():
         np.testing.assert_array_equal(again[key], value)

@@ -173,7 +173,7 @@ def test_stopping_early_leaves_it_growing_and_it_goes_on():
 def test_settle_lands_at_any_moment():
     model = grow(conv_chain())
     model.settle()
-    assert model.settled and model._growth.fractions()["cost"] <= 0.5
+    assert model.settled and model._growth.network.fractions()["cost"] <= 0.5
     structure = model.structure
     compile_model(model)
     assert fit(model, epochs=2)["settled"] == [1, 1]

@@ -85,7 +85,7 @@ def test_a_scale_that_overflows_at_first_costs_a_batch_and_nothing_else():
     assert np.isnan(worth).all()  # nothing was measured, and nothing is NaN
     assert np.isfinite([np.sum(v.numpy()) for v in model.variables]).all()
     assert float(optimizer.dynamic_scale.numpy()) == 2.0**37
-    measured = model._growth.meter.read()
+    measured = model._growth.network.meter.read()
     assert measured["steps"] == 0  # a new epoch
 
 
@@ -93,13 +93,13 @@ def test_some_batches_that_overflow_do_not_count_as_steps():
     keras.config.set_dtype_policy("mixed_float16")
     model = grow(conv_chain((4,), norm=False), schedule=FULL)
     compile_model(model, scaled(4.0))
-    model._growth.meter.reset(model.structure)
+    model._growth.network.meter.reset(measures=True)
     x, y = examples(model, 16)
     model.train_on_batch(x, y)
-    before = model._growth.meter.read()["units"]
+    before = model._growth.network.meter.read()["units"]
     weights = [v.numpy() for v in model.trainable_variables]
     model.train_on_batch(x * np.float32(6e4), y)
-    read = model._growth.meter.read()
+    read = model._growth.network.meter.read()
     np.testing.assert_array_equal(read["units"], before)
     assert read["steps"] == 2 and read["examples"] == 32
     assert_same_bits(weights, model.trainable_variables)

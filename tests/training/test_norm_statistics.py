@@ -23,7 +23,7 @@ def lonely_norm():
     x = layers.BatchNormalization(momentum=0.6, epsilon=0.0)(x)
     model = grow((inputs, layers.Dense(3)(x)), schedule=FULL)
     model.layers[1].kernel.assign(np.full((1, 2), 2.0))
-    model._growth.norms = NormStatistics(model.layers, lag=3.0)
+    model._growth.network.norms = NormStatistics(model.layers, lag=3.0)
     return compile_model(model, keras.optimizers.SGD(0.0))
 
 
@@ -123,12 +123,12 @@ def test_validation_in_every_epoch_is_that_of_recalibrated_statistics():
         def on_epoch_end(self, epoch, logs=None):
             norms = [v for v in model.variables if "moving" in v.name]
             before = [v.numpy() for v in norms]
-            steps = model._growth.norms.to_arrays()
+            steps = model._growth.network.norms.to_arrays()
             model.recalibrate(x, batch_size=16)
             exact = np.mean(np.argmax(model(test[0]), axis=-1) == test[1])
             for variable, value in zip(norms, before, strict=True):
                 variable.assign(value)
-            model._growth.norms.from_arrays(steps)
+            model._growth.network.norms.from_arrays(steps)
             self.differences.append(exact - logs["val_accuracy"])
 
     model.fit(

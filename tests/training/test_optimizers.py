@@ -135,7 +135,7 @@ def test_the_gate_optimizer_alone_trains_the_logits(weights, logits):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         gate_optimizer=optimizers.SGD(logits),
     )
-    gate = model._growth.gates.unit_gate
+    gate = model._growth.network.gates.unit_gate
     before = gate.logits.numpy(), model.layers[1].kernel.numpy()
     fit(model, epochs=1, growth_epochs=9)
     after = gate.logits.numpy(), model.layers[1].kernel.numpy()
@@ -146,6 +146,6 @@ def test_the_gate_optimizer_alone_trains_the_logits(weights, logits):
 def test_without_a_gate_optimizer_the_models_own_trains_the_logits():
     model = grow(dense((6, 5)), rule=kgp.growth.PaperRule(lambda_base=9.0))
     build_optimizer(model, optimizers.SGD(1.0))
-    before = model._growth.gates.unit_gate.logits.numpy()
+    before = model._growth.network.gates.unit_gate.logits.numpy()
     fit(model, epochs=1, growth_epochs=9)
-    assert (model._growth.gates.unit_gate.logits.numpy() != before).any()
+    assert (model._growth.network.gates.unit_gate.logits.numpy() != before).any()

@@ -32,7 +32,7 @@ def soft(network, logits=None, gate_logits=None, **kwargs):
     """A growing network of full width with chosen logits."""
     budget = kwargs.pop("budget", kgp.Budget(flops=1.0))
     model = grow(network, budget, rule=PaperRule(**kwargs), schedule=FULL)
-    gates = model._growth.gates
+    gates = model._growth.network.gates
     if logits is not None:
         gates.unit_gate.logits.assign(logits)
     if gate_logits is not None:
@@ -97,7 +97,7 @@ def test_a_branch_is_multiplied_by_its_presence():
     shortcut, branch = plain(x)
     seen = keras.Model(model.inputs, model.outputs)  # the same gates act
     np.testing.assert_allclose(seen(x), model(x), rtol=1e-5, atol=1e-6)
-    model._growth.gates.layer_gate.logits.assign([0.7, -99.0])
+    model._growth.network.gates.layer_gate.logits.assign([0.7, -99.0])
     pooled = np.mean(shortcut + sigmoid(0.7) * branch, axis=(1, 2))
     kernel, bias = model.layers[-1].get_weights()
     expected = pooled @ kernel + bias
@@ -156,7 +156,7 @@ def test_a_gradient_reaches_the_logits(lambda_base):
     gradient = tape.gradient(loss, logits)
     assert np.abs(gradient).min() > 1e-4
     model.fit(x, y, batch_size=16, verbose=0, growth_epochs=50)
-    after = model._growth.gates.unit_gate.logits
+    after = model._growth.network.gates.unit_gate.logits
     np.testing.assert_allclose(
         after, [0.5, -0.5, 1.5] - gradient, rtol=1e-4, atol=1e-6
     )
@@ -168,7 +168,7 @@ def test_units_are_penalized_by_their_cost_relative_to_the_mean():
     logits = np.array([0.5, -0.5, 1.5, -2.0, 0.0])
     model = soft(dense((2, 3)), logits, budget=kgp.Budget(params=0.9))
     model._growth._prepare_gates()
-    penalty = model._growth.plan.penalty(np.array([0.25, 9.0], "float32"))
+    penalty = model._growth.network.plan.penalty(np.array([0.25, 9.0], "float32"))
     costs = np.array([9, 9, 6, 6, 6]) / 7.2
     expected = 0.25 * np.sum(costs * sigmoid(logits))
     assert float(penalty) == pytest.approx(expected, rel=1e-6)
@@ -224,7 +224,7 @@ def test_structures_are_sampled_and_the_run_lands_on_the_budget():
 
 def test_units_that_were_in_the_network_harden():
     model = compile_model(soft(dense((4,)), [1.0] * 4), SGD(0.0))
-    gate = model._growth.gates.unit_gate
+    gate = model._growth.network.gates.unit_gate
     fit(model, epochs=1, growth_epochs=4)
     model.restructure(with_units(model, [0, 1]))
     expected = [sigmoid(100 ** (1 / 4))] * 4
@@ -234,7 +234,7 @@ def test_units_that_were_in_the_network_harden():
 def test_the_length_of_the_run_reaches_traces_made_earlier():
     model = soft(dense((4,)), [0.3] * 4, lambda_base=0.0)
     compile_model(model, SGD(0.0))
-    model._growth.schedule.restructure_every = 1000
+    model._growth.blueprint.schedule.restructure_every = 1000
     x, y = examples(model, 16)
     run = {"batch_size": 16, "verbose": 0}
     model.fit(x, y, growth_epochs=1000, **run)

@@ -241,7 +241,7 @@ def test_saliency_is_that_of_the_rows_that_read_a_unit():
     with tf.GradientTape(persistent=True) as tape:
         loss = LOSS(WORDS, model(WORDS, training=True))
     model.train_on_batch(WORDS, WORDS)
-    total = model._growth.meter._sums.numpy()[0]
+    total = model._growth.network.meter._sums.numpy()[0]
     first, second = (x for x in model.layers if isinstance(x, layers.LSTM))
     for layer, reader in (
         (first, second.cell.kernel),
@@ -316,7 +316,7 @@ def test_widths_are_multiples_of_units_not_of_columns():
         seed=0,
     )
     assert {width % 8 for width in model.widths.values()} == {0}
-    assert set(model._growth.map.multiples(8)) == {8}
+    assert set(model._growth.blueprint.map.multiples(8)) == {8}
 
 
 def test_costs_are_those_of_the_compact_network():
@@ -326,7 +326,7 @@ def test_costs_are_those_of_the_compact_network():
     assert full == 5 * (2 * (6 * 24 + 6 * 24) + 6 * 7)
     model.restructure(structure_with(model, np.random.default_rng(3)))
     small = model.compact()
-    found = model._growth.fractions()
+    found = model._growth.network.fractions()
     assert found["flops"] * full == pytest.approx(kgp.count_flops(small))
 
 

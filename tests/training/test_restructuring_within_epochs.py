@@ -60,17 +60,17 @@ def test_run_ends_exactly_where_one_of_whole_epochs_ends():
     for every, epochs in ((0.25, 1), (1, 4)):
         model, x, y = model_and_data(every)
         seen = []
-        decide = model._growth.rule.decide
+        decide = model._growth.blueprint.rule.decide
 
         def spy(state, space, target, decide=decide, seen=seen):
             seen.append(target)
             return decide(state, space, target)
 
-        model._growth.rule.decide = spy
+        model._growth.blueprint.rule.decide = spy
         model.fit(x, y, batch_size=8, epochs=epochs, verbose=0)
         targets.append(seen)
         assert model.settled
-        assert model._growth.fractions()["flops"] <= 0.5
+        assert model._growth.network.fractions()["flops"] <= 0.5
     assert targets[0] == targets[1] and targets[0]
 
 

@@ -33,9 +33,9 @@ def loss_of(model, y, outputs):
 def measured_derivatives(model, x, y):
     """`m dL/dm` of one batch: without a variance, minus the saliency."""
     compile_model(model, STILL(0.0))
-    model._growth.meter.reset(model.structure)
+    model._growth.network.meter.reset(model.structure)
     model.train_on_batch(x, y)
-    read = model._growth.meter.read()
+    read = model._growth.network.meter.read()
     return -read["units"], -read["gates"]
 
 
@@ -225,10 +225,10 @@ def test_what_is_out_of_the_graph_keeps_its_worth():
     before = state.saliency[inner].copy(), state.gate_saliency.copy()
     mark_as_lived(model)
     model.restructure(Structure(model.structure.units, [False]))
-    model._growth.meter.reset(model.structure)
+    model._growth.network.meter.reset(model.structure)
     x, y = examples(model)
     model.train_on_batch(x, y)
-    read = model._growth.meter.read()
+    read = model._growth.network.meter.read()
     assert np.isnan(read["units"][inner]).all()
     assert not np.isnan(read["units"][model.groups[0].slice]).any()
     assert np.isnan(read["gates"]).all()

@@ -84,14 +84,14 @@ def test_budget_schedule_rule_and_position_are_those_that_were_saved(tmp_path):
     assert again.name == "mine"
     assert again.budget.get_config() == {"params": 500}
     assert again.schedule.get_config() == model.schedule.get_config()
-    assert again._growth.rule.get_config() == rule.get_config()
+    assert again._growth.blueprint.rule.get_config() == rule.get_config()
     saved, config = again.get_config(), model.get_config()
     for key in ("budget", "schedule", "rule", "width_multiple", "seed"):
         assert saved[key] == config[key]
     state = again._growth.state
     assert (state.period, state.periods, state.settled) == (3, 10, False)
     np.testing.assert_array_equal(state.logits, model._growth.state.logits)
-    assert again._growth.space.multiples.tolist() == [2, 2]
+    assert again._growth.blueprint.space.multiples.tolist() == [2, 2]
 
 
 def test_dormant_units_resume_after_loading(tmp_path):
