@@ -1,15 +1,17 @@
-r"""What growing costs: step, restructuring, retracing, memory.
+r"""What growing costs: steps, changes of structure, traces, memory.
 
     python benchmarks/restructure.py
+    python benchmarks/restructure.py --model=resnet50 --batch_size=32
     python benchmarks/restructure.py --model=lstm --batch_size=20
 
-Prints, for a ResNet-20 on 32 x 32 images, or for the small LSTM network of
-Zaremba et al. (2014) on 20 steps of 10,000 words: the time of a training step
-at full, half and quarter width (and of the plain Keras model), the time of a
-restructuring and of the retracing that follows, and how much host memory 100
-restructurings leave behind. The models are timed in turn, block by block, so
-that a load on the machine hits all alike; the speeds are medians and quartiles
-over the blocks.
+Prints, for a ResNet-20 on 32 x 32 images, a ResNet-50 on 64 x 64, or the small
+LSTM network of Zaremba et al. (2014) on 20 steps of 10,000 words: the time of a
+training step in the one trace that serves all widths, at full, half and
+quarter width, beside that of a step which was traced for its width alone, and
+of the plain Keras model; the time of a change of structure, and of the step
+after it; and how much host memory many changes leave behind. The models are
+timed in turn, block by block, so that a load on the machine hits all alike; the
+speeds are medians and quartiles over the blocks.
 """
 
 import platform
@@ -27,10 +29,13 @@ import keras_growprune as kgp
 FLAGS = flags.FLAGS
 BLOCK = 5
 WORDS = 10_000
-flags.DEFINE_enum("model", "resnet20", ["resnet20", "lstm"], "Network.")
+WIDTHS = {"full": 1.0, "half": 0.5, "quarter": 0.25}
+flags.DEFINE_enum(
+    "model", "resnet20", ["resnet20", "resnet50", "lstm"], "Network."
+)
 flags.DEFINE_integer("batch_size", 128, "Batch size.")
 flags.DEFINE_integer("steps", 100, "Timed steps of each model.")
-flags.DEFINE_integer("restructures", 100, "Restructurings.")
+flags.DEFINE_integer("restructures", 300, "Changes of structure.")
 flags.DEFINE_integer("epoch_steps", 390, "Steps that count as an epoch.")
 
 
@@ -57,16 +62,36 @@ def uniform(model, fraction):
     return kgp.Structure(units, np.ones(model.structure.gates.shape, bool))
 
 
-def network(growable=True):
+def plain_network():
     if FLAGS.model == "lstm":
-        return kgp.models.lstm_language_model(
-            WORDS, batch_size=FLAGS.batch_size, growable=growable
+        return keras.Model(
+            *kgp.models.lstm_language_model(
+                WORDS, batch_size=FLAGS.batch_size, growable=False
+            )
         )
-    return kgp.models.resnet(depth=20, growable=growable)
+    if FLAGS.model == "resnet50":
+        return keras.applications.ResNet50(
+            weights=None, input_shape=(64, 64, 3), classes=10,
+            classifier_activation=None,
+        )
+    return keras.Model(*kgp.models.resnet(depth=20, growable=False))
 
 
-def growable(fraction):
-    model = kgp.GrowPruneModel(*network(), kgp.Budget(flops=0.5), seed=0)
+def growing(fraction, one_trace=True):
+    budget = kgp.Budget(flops=0.5)
+    if FLAGS.model == "lstm":
+        network = kgp.models.lstm_language_model(
+            WORDS, batch_size=FLAGS.batch_size
+        )
+        model = kgp.GrowPruneModel(*network, budget, seed=0)
+    elif FLAGS.model == "resnet50":
+        model = kgp.growable(plain_network(), budget, seed=0)
+    else:
+        network = kgp.models.resnet(depth=20)
+        model = kgp.GrowPruneModel(*network, budget, seed=0)
+    if not one_trace:  # as where a layer needs known widths
+        trace = model._growth.network.one_trace
+        trace.give_up("benchmark", "known widths, to compare with")
     model.restructure(uniform(model, fraction))
     return compiled(model)
 
@@ -77,7 +102,8 @@ def batches():
         words = random.integers(0, WORDS, (count, 21)).astype("int32")
         examples = words[:, :-1], words[:, 1:]
     else:
-        images = random.random((count, 32, 32, 3), dtype="float32")
+        size = 64 if FLAGS.model == "resnet50" else 32
+        images = random.random((count, size, size, 3), dtype="float32")
         examples = images, random.integers(0, 10, count)
     data = tf.data.Dataset.from_tensors(examples).repeat()
     return data, iter(data)
@@ -94,19 +120,21 @@ def step(model, iterator):
     return float(model.train_function(iterator)["loss"])
 
 
-def time_steps(models, data, iterator):
+def start(model, data):
+    """One short epoch: builds and traces, and leaves the width as it is."""
+    grows = isinstance(model, kgp.GrowPruneModel)
+    more = {"growth_epochs": 1000} if grows else {}
+    model.fit(data, steps_per_epoch=3, epochs=1, verbose=0, **more)
+
+
+def time_steps(models, iterator):
     """Seconds of a step, one for each of many blocks, by the model.
 
-    The models take turns. A block, since a call may return before all of its
-    work is done, which then counts for the next call.
+    A block, since a call may return before all of its work is done, which
+    then counts for the next call.
     """
-    for model in models.values():  # one real epoch: builds and traces
-        # The first of many, so that the width stays as it was set.
-        grows = isinstance(model, kgp.GrowPruneModel)
-        more = {"growth_epochs": 1000} if grows else {}
-        model.fit(data, steps_per_epoch=3, epochs=1, verbose=0, **more)
     seconds = {name: [] for name in models}
-    for _ in range(max(FLAGS.steps // BLOCK, 1)):
+    for _ in range(max(FLAGS.steps // BLOCK, 2)):
         for name, model in models.items():
             step(model, iterator)
             started = time.perf_counter()
@@ -116,87 +144,92 @@ def time_steps(models, data, iterator):
     return seconds
 
 
-def ratios(one, other):
+def speed(base, other):
     """Quartiles of the ratios of two models' seconds, block by block."""
-    return statistics.quantiles([a / b for a, b in zip(one, other)])
+    low, middle, high = statistics.quantiles(
+        [a / b for a, b in zip(base, other)]
+    )
+    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
 
-def time_restructure(model, structure):
-    """Seconds of a whole restructuring, and without renewing functions."""
-    growth = model._growth  # to time the parts; users call `restructure`
-    renew, renewing = growth._renew_functions, []
-    growth._renew_functions = lambda: renewing.append(timed(renew))
-    try:
-        whole = timed(lambda: model.restructure(structure))
-    finally:
-        growth._renew_functions = renew
-    return whole, whole - sum(renewing)
+def compare_steps(data, iterator):
+    """Steps of one width in turn: plain Keras, a trace of its own, the one.
 
-
-def time_restructures(model, iterator):
-    structures = [uniform(model, 0.5), uniform(model, 0.55)]
-    whole, change, first, memory = [], [], [], []
-    for index in range(1, FLAGS.restructures + 1):
-        seconds = time_restructure(model, structures[index % 2])
-        whole.append(seconds[0])
-        change.append(seconds[1])
-        first.append(timed(lambda: step(model, iterator)))
-        step(model, iterator)
-        memory.append(resident_mebibytes())
-    return whole, change, first, memory
+    Returns:
+        `(the growing model of half width, seconds of its step, seconds of a
+        step at full width)`.
+    """
+    one_trace = growing(1.0)
+    start(one_trace, data)
+    seconds = {}
+    for name, fraction in WIDTHS.items():
+        models = {"own trace": growing(fraction, one_trace=False)}
+        if name == "full":
+            models["plain Keras"] = compiled(plain_network())
+        for model in models.values():
+            start(model, data)
+        one_trace.restructure(uniform(one_trace, fraction))
+        models["one trace"] = one_trace
+        found = time_steps(models, iterator)
+        for kind, values in found.items():
+            seconds[name, kind] = statistics.median(values)
+            print(
+                f"{name:<8} width, {kind:<12}"
+                f"{seconds[name, kind] * 1e3:9.1f} ms, relative to a trace of "
+                f"its own {speed(found['own trace'], values)}",
+                flush=True,
+            )
+        if name == "full":
+            print(
+                "the one trace, relative to plain Keras: "
+                f"{speed(found['plain Keras'], found['one trace'])}"
+            )
+        del models
+    one_trace.restructure(uniform(one_trace, 0.5))
+    step(one_trace, iterator)
+    traces = one_trace.ledger.total("traces")
+    print(f"traces of all kinds for these widths: {traces:.0f}")
+    return one_trace, seconds["half", "one trace"], seconds["full", "one trace"]
 
 
 def main(argv):
     del argv
     data, iterator = batches()
-    plain = compiled(keras.Model(*network(growable=False)))
-    models = {
-        "plain Keras model": plain,
-        "full width": growable(1.0),
-        "half width": growable(0.5),
-        "quarter width": growable(0.25),
-    }
-    blocks = time_steps(models, data, iterator)
-    seconds = {name: statistics.median(s) for name, s in blocks.items()}
     print(
         f"Keras {keras.__version__}, TensorFlow {tf.__version__}, Python "
         f"{platform.python_version()}, {platform.machine()}; {FLAGS.model}, "
-        f"batch {FLAGS.batch_size}, median of {FLAGS.steps} steps"
+        f"batch {FLAGS.batch_size}, medians of {FLAGS.steps} steps, quartiles "
+        f"over blocks of {BLOCK}"
     )
-    for name, value in seconds.items():
-        low, speed, high = ratios(blocks["full width"], blocks[name])
-        print(
-            f"step, {name:<18} {value * 1e3:8.1f} ms  speed {speed:.2f} "
-            f"({low:.2f} to {high:.2f})"
-        )
-    low, middle, high = ratios(
-        blocks["plain Keras model"], blocks["full width"]
+    model, half, full = compare_steps(data, iterator)
+    structures = [uniform(model, 0.5), uniform(model, 0.55)]
+    change, after, ordinary, memory = [], [], [], []
+    for index in range(1, FLAGS.restructures + 1):
+        structure = structures[index % 2]
+        change.append(timed(lambda s=structure: model.restructure(s)))
+        after.append(timed(lambda: step(model, iterator)))
+        ordinary.append(timed(lambda: step(model, iterator)))
+        memory.append(resident_mebibytes())
+    together = statistics.median(a + b for a, b in zip(change, after))
+    one_step = statistics.median(ordinary)
+    print(
+        f"change {statistics.median(change):.3f} s, the step after it "
+        f"{statistics.median(after):.3f} s, an ordinary one {one_step:.3f} s: "
+        f"{together - 1.2 * one_step:+.3f} s beyond 1.2 steps"
+    )
+    extra = statistics.median(
+        a + b - c for a, b, c in zip(change, after, ordinary)
     )
     print(
-        "speed of full width relative to the plain model: "
-        f"{middle:.3f} ({low:.3f} to {high:.3f})"
-    )
-
-    whole, change, first, memory = time_restructures(
-        models["half width"], iterator
-    )
-    one_step = seconds["half width"]
-    restructure = statistics.median(change)
-    retrace = statistics.median(first) - one_step
-    together = statistics.median(whole) + retrace
-    epoch = FLAGS.epoch_steps * seconds["full width"]
-    print(f"restructuring without retracing {restructure:.3f} s")
-    steps = retrace / one_step
-    print(f"retracing {retrace:.2f} s, {steps:.1f} steps of half width")
-    print(
-        f"both, and giving memory back: {together:.2f} s, "
-        f"{together / epoch:.2%} of {FLAGS.epoch_steps} steps at full width"
+        f"what one change adds: {extra:.3f} s, {extra / half:.2f} steps of "
+        f"half width, {extra / (FLAGS.epoch_steps * full):.2%} of "
+        f"{FLAGS.epoch_steps} steps at full width"
     )
     late = memory[len(memory) // 5 :]
     growth = (late[-1] - late[0]) / max(len(late) - 1, 1)
     print(
-        f"host memory: {memory[0]:.0f} MiB after the first restructuring, "
-        f"{memory[-1]:.0f} MiB after {len(memory)}: {growth:.2f} MiB each"
+        f"host memory: {memory[0]:.0f} MiB after the first change, "
+        f"{memory[-1]:.0f} MiB after {len(memory)}: {growth:.3f} MiB each"
     )
 
 

@@ -4,6 +4,8 @@ Verified with Keras 3.8 to 3.15 on TensorFlow 2.18 to 2.21. Older ones are
 refused: before Keras 3.8 a variable cannot change its shape in place.
 """
 
+from keras_growprune.keras_internals.adapted import Adaptable
+from keras_growprune.keras_internals.adapted import Setting
 from keras_growprune.keras_internals.adapted import adapt
 from keras_growprune.keras_internals.adapted import as_written
 from keras_growprune.keras_internals.adapted import original_class
@@ -63,10 +65,12 @@ from keras_growprune.keras_internals.variables import restore_variable
 from keras_growprune.keras_internals.versions import check_versions
 
 __all__ = [
+    "Adaptable",
     "Call",
     "LayerSharing",
     "LazyFunctional",
     "OptimizerIndex",
+    "Setting",
     "adapt",
     "all_layers",
     "as_written",

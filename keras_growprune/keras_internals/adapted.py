@@ -8,6 +8,18 @@ _SETTINGS, _CALL = "_settings_of_step", "_call_of_unknown_sizes"
 _classes = {}
 
 
+class Adaptable:
+    """Mixin of layers of our own, which keep their class.
+
+    It has a `Setting` for each attribute that may be adapted, and its `call`
+    calls `form_of_call` where that returns anything.
+    """
+
+    def form_of_call(self):
+        """What takes the place of `call` now, a function, or None."""
+        return vars(self).get(_CALL) if widths_are_unknown() else None
+
+
 class _Adapted:
     """Mixin of the class that an adapted layer has for the time being.
 
@@ -30,7 +42,7 @@ def _call_while_tracing(layer, *args, **kwargs):
     return super(_Adapted, layer).call(*args, **kwargs)
 
 
-class _Setting:
+class Setting:
     """An attribute that may have another value in the step that reads it."""
 
     def __init__(self, name):
@@ -43,7 +55,8 @@ class _Setting:
             value = vars(layer)[self._name]
         except KeyError:
             raise AttributeError(self._name) from None
-        return vars(layer)[_SETTINGS][self._name](value)
+        setting = vars(layer).get(_SETTINGS, {}).get(self._name)
+        return value if setting is None else setting(value)
 
     def __set__(self, layer, value):
         vars(layer)[self._name] = value
@@ -54,7 +67,7 @@ def adapt(layer, call=None, **settings):
 
     Args:
         layer: A layer or an operation. Its `__class__` changes, to one with
-            the same name.
+            the same name, unless it is `Adaptable`.
         call: Function of the layer and the arguments of its `call`, which
             takes the place of `call` while a function is traced; or None.
         **settings: Maps names of attributes to functions of the attribute's
@@ -63,19 +76,20 @@ def adapt(layer, call=None, **settings):
     known = vars(layer).get(_SETTINGS, {})
     settings = {**known, **settings}
     call = call or vars(layer).get(_CALL)
+    # Past Keras, which would track the dict and wrap what is in it.
+    vars(layer)[_SETTINGS], vars(layer)[_CALL] = settings, call
+    if isinstance(layer, Adaptable):
+        return
     kind = original_class(layer)
     key = (kind, frozenset(settings), call is not None)
     if key not in _classes:
-        members = {name: _Setting(name) for name in settings}
+        members = {name: Setting(name) for name in settings}
         if call is not None:
             members["call"] = _call_while_tracing
         for name in ("__module__", "__qualname__", "__doc__"):
             members[name] = getattr(kind, name)
         members["original"] = kind
         _classes[key] = type(kind.__name__, (_Adapted, kind), members)
-    # Past Keras, which would track the dict and wrap what is in it.
-    vars(layer)[_SETTINGS] = settings
-    vars(layer)[_CALL] = call
     layer.__class__ = _classes[key]
 
 

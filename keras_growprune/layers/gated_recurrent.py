@@ -20,6 +20,7 @@ class GatedRecurrent(Growable):
     """
 
     _use_cudnn = "auto"
+    state_size = keras_internals.Setting("state_size")
 
     def _init_width(self, full, seed):
         super()._init_width(full, seed)

@@ -11,13 +11,13 @@ from keras_growprune.structure import axes_of
 from keras_growprune.structure import make_layer
 
 
-class Growable:
+class Growable(keras_internals.Adaptable):
     """Mixin of layers whose output width may change while training.
 
     Comes before the Keras class in the list of bases. The subclass is in the
-    table of axes, with the name of the attribute that holds the width; it
-    always tells the present width, while the layer's config keeps the full
-    one.
+    table of axes, with the name of the attribute that holds the width, a
+    `keras_internals.Setting`; it always tells the present width, while the
+    layer's config keeps the full one.
 
     Attributes:
         plain_class: The Keras class that the layer extends.
@@ -38,7 +38,12 @@ class Growable:
     def call(self, inputs, *args, **kwargs):
         self._check_in_network()
         with keras_internals.doing("call", self):
-            outputs = super().call(inputs, *args, **kwargs)
+            form = self.form_of_call()
+            outputs = (
+                super().call(inputs, *args, **kwargs)
+                if form is None
+                else form(self, inputs, *args, **kwargs)
+            )
         factor = factor_on(self)
         if factor is None or self._ends_with_activation():
             return outputs
@@ -163,6 +168,7 @@ def make_growable(plain_class, width):
             "__doc__": _DOCUMENTATION.format(name=name, width=width),
             "__module__": plain_class.__module__,
             "plain_class": plain_class,
+            width: keras_internals.Setting(width),
         },
     )
     register = keras.saving.register_keras_serializable("keras_growprune")

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_growprune import keras_internals
 from keras_growprune.layers.growable import Growable
 from keras_growprune.layers.growable import check_width
 from keras_growprune.structure import register_axes
@@ -40,6 +41,7 @@ class GrowableConv2D(Growable, keras.layers.Conv2D):
     """
 
     plain_class = keras.layers.Conv2D
+    filters = keras_internals.Setting("filters")
 
     def __init__(self, filters, kernel_size, *, seed_filters=None, **kwargs):
         check_width("filters", filters, seed_filters)

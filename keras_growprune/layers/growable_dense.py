@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_growprune import keras_internals
 from keras_growprune.layers.growable import Growable
 from keras_growprune.layers.growable import check_width
 from keras_growprune.structure import register_axes
@@ -39,6 +40,7 @@ class GrowableDense(Growable, keras.layers.Dense):
     """
 
     plain_class = keras.layers.Dense
+    units = keras_internals.Setting("units")
 
     def __init__(self, units, *, seed_units=None, **kwargs):
         check_width("units", units, seed_units)

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_growprune import keras_internals
 from keras_growprune.layers.growable import Growable
 from keras_growprune.layers.growable import check_width
 from keras_growprune.structure import register_axes
@@ -32,6 +33,7 @@ class GrowableEmbedding(Growable, keras.layers.Embedding):
     """
 
     plain_class = keras.layers.Embedding
+    output_dim = keras_internals.Setting("output_dim")
 
     def __init__(
         self, input_dim, output_dim, *, seed_output_dim=None, **kwargs

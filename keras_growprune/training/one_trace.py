@@ -80,9 +80,20 @@ class OneTrace:
     def check_optimizer(self, optimizer):
         """Gives one trace up, where an optimizer needs known widths."""
         reason = keras_internals.why_shapes_are_needed(optimizer)
-        if self and reason is not None:
-            self.reasons["optimizer"] = reason
+        if reason is not None:
+            self.give_up("optimizer", reason, optimizer)
+
+    def give_up(self, name, reason, optimizer=None):
+        """Goes back to variables of known sizes, and a trace per structure.
+
+        Args:
+            name: Who needs them.
+            reason: Why, for the report.
+            optimizer: The optimizer that is built with the variables, if any.
+        """
+        if self:
             self._take_back(optimizer)
+        self.reasons[name] = reason
 
     def shape_while_tracing(self, tensor):
         """What is known of a symbolic tensor's shape at all widths."""
@@ -126,13 +137,9 @@ class OneTrace:
         for weight in self._map.weights:
             self.make_elastic(weight, weight.variable)
         for call, form in forms.values():
-            if form == TRY:
-                reason = self._try(call)
-                if reason is not None:
-                    self.reasons[call.layer.name] = reason
-        if self.reasons:
-            self._take_back()
-
+            reason = self._try(call) if form == TRY else None
+            if reason is not None:
+                self.give_up(call.layer.name, reason)
     def _take_back(self, optimizer=None):
         built = [] if optimizer is None else [optimizer]
         index = keras_internals.OptimizerIndex(built)

@@ -33,7 +33,7 @@ def loss_of(model, y, outputs):
 def measured_derivatives(model, x, y):
     """`m dL/dm` of one batch: without a variance, minus the saliency."""
     compile_model(model, STILL(0.0))
-    model._growth.network.meter.reset(model.structure)
+    model._growth.network.meter.reset(measures=True)
     model.train_on_batch(x, y)
     read = model._growth.network.meter.read()
     return -read["units"], -read["gates"]
@@ -225,7 +225,7 @@ def test_what_is_out_of_the_graph_keeps_its_worth():
     before = state.saliency[inner].copy(), state.gate_saliency.copy()
     mark_as_lived(model)
     model.restructure(Structure(model.structure.units, [False]))
-    model._growth.network.meter.reset(model.structure)
+    model._growth.network.meter.reset(measures=True)
     x, y = examples(model)
     model.train_on_batch(x, y)
     read = model._growth.network.meter.read()

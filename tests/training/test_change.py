@@ -210,17 +210,42 @@ def test_a_structure_of_the_wrong_shape_or_without_units_is_refused():
     assert_same_bits(before, model.variables)
 
 
-def test_functions_are_renewed_only_if_shapes_or_the_graph_change():
+def traces_of(model):
+    """How often each kind of function was traced so far."""
+    return dict(model._growth.functions.traces)
+
+
+def test_widths_trace_nothing_and_answers_follow():
     model = compile_model(grow(conv_chain((4, 6))))
-    model.make_train_function()
-    model.make_predict_function()
-    model.restructure(with_units(model, [0, 1], [0, 1, 2]))
-    assert model.predict_function is None
-    model.make_predict_function()
-    train, predict = model.train_function, model.predict_function
-    model.restructure(with_units(model, [1, 2], [3, 4, 5]))
-    assert model.train_function is train
-    assert model.predict_function is predict
-    model.restructure(with_units(model, [1, 2, 3], [3, 4, 5]))
-    assert model.train_function is not train
-    assert model.predict_function is None
+    x, y = examples(model)
+    model.train_on_batch(x, y)
+    model.predict(x, verbose=0)
+    before, train = traces_of(model), model.train_function
+    for kept in ([0, 1], [1, 2, 3], [3]):
+        model.restructure(with_units(model, kept, kept))
+        assert model.train_function is train
+        model.train_on_batch(x, y)
+        found = model.predict(x, verbose=0)
+        np.testing.assert_allclose(found, model(x), rtol=1e-5, atol=1e-6)
+    assert traces_of(model) == before
+
+
+def test_functions_of_layers_that_come_back_are_found_again():
+    model = compile_model(grow(residual(4), schedule=FULL))
+    x, y = examples(model)
+    with_block = model.structure
+    without = Structure(with_block.units, [False])
+    functions, traces = [], []
+    for structure in (with_block, without, with_block, without):
+        model.restructure(structure)
+        model.train_on_batch(x, y)
+        model.predict(x, verbose=0)
+        functions.append((model.train_function, model.predict_function))
+        traces.append(traces_of(model))
+    assert functions[0] == functions[2] != functions[1] == functions[3]
+    assert traces[0]["train"] == 1 and traces[1]["train"] == 2
+    assert traces[1] == traces[2] == traces[3]
+    model.compile("adam", "mse")  # other functions
+    assert model.train_function is None
+    model.restructure(with_block)
+    assert model.train_function is None
