@@ -49,7 +49,7 @@ class LayerSharing:
         types = _subclasses(keras.Model)
         # An instance refers to its class. Asking for that is faster than to
         # look at all objects, and `isinstance` wakes up lazy modules.
-        for candidate in gc.get_referrers(*types):
+        for candidate in _referrers(types):
             if type(candidate) not in types or candidate is self._model():
                 continue
             try:
@@ -60,6 +60,23 @@ class LayerSharing:
             if shares:
                 found.append(candidate)
         return found
+
+
+def _referrers(objects):
+    """Objects that refer to some others.
+
+    Some objects of TensorFlow make their `__dict__` when they are looked
+    through. A collection of garbage that this sets off takes the lists apart
+    that are being walked along, and the process ends with a segmentation
+    fault.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return gc.get_referrers(*objects)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _subclasses(base):

@@ -46,7 +46,11 @@ class Clock:
 
     def _now_traced(self):
         functions = self._functions
-        return dict(functions.traces), dict(functions.seconds)
+        return (
+            dict(functions.traces),
+            dict(functions.compilations),
+            dict(functions.seconds),
+        )
 
     def seconds(self, steps):
         """What the period's entry in the ledger tells of its time.
@@ -57,20 +61,23 @@ class Clock:
         Args:
             steps: How often the training function was called.
         """
-        traces, seconds = self._now_traced()
-        counts, before = self._traced_before
-        self._traced_before = traces, seconds
-        new = {kind: traces[kind] - counts[kind] for kind in traces}
-        took = {kind: seconds[kind] - before[kind] for kind in seconds}
+        now, before = self._now_traced(), self._traced_before
+        self._traced_before = now
+        traces, compilations, took = (
+            {kind: one[kind] - other[kind] for kind in one}
+            for one, other in zip(now, before)
+        )
         # A call that traces also does the step.
-        others = max(steps - new["train"], 0)
+        new = max(traces["train"], compilations["train"])
+        others = max(steps - new, 0)
         if others:
             rest = max(self._steps - took["train"], 0.0)
-            took["train"] -= min(rest / others, took["train"])
+            took["train"] -= min(new * rest / others, took["train"])
         return {
             "seconds": self._steps,
             "restructure_seconds": self._changing,
             "retrace_seconds": sum(took.values()),
             "measure_seconds": self._measuring,
-            "traces": sum(new.values()),
+            "traces": sum(traces.values()),
+            "compilations": sum(compilations.values()),
         }

@@ -20,37 +20,56 @@ class FunctionCache:
     Args:
         model: The model. Its attributes `train_function`, `test_function` and
             `predict_function` are those of the present key.
-        key: What the functions of the present network go by.
+        key_of: Function that tells what functions of the present network go
+            by.
+        structure_of: Function that returns the present `Structure`.
 
     Attributes:
         traces: How often each kind of step was traced, a dict.
-        seconds: How long the calls took that traced something, a dict.
+        compilations: How often XLA compiled each kind of step, a dict.
+        seconds: How long the calls took that traced or compiled, a dict.
     """
 
-    def __init__(self, model, key):
+    def __init__(self, model, key_of, structure_of):
         self._model = model
-        self._key = key
+        self._key_of, self._structure_of = key_of, structure_of
+        self._key = None
         self._sets = collections.OrderedDict()
+        self._compiled = set()
         self.traces = dict.fromkeys(KINDS, 0)
+        self.compilations = dict.fromkeys(KINDS, 0)
         self.seconds = dict.fromkeys(KINDS, 0.0)
 
     def wrap(self, kind, function):
         """Keeps a new function of the present network.
 
         Returns:
-            A function that does the same, and notes when it is traced.
+            A function that does the same, and notes when it is traced or
+            compiled.
         """
+        self._key = self._key_of()
+        compiles = self._model.jit_compile
 
         def call(*args, **kwargs):
             before = self.traces[kind]
+            is_new = compiles and self._is_compiled_now(kind)
             started = time.perf_counter()
             result = function(*args, **kwargs)
-            if self.traces[kind] != before:
+            if is_new or self.traces[kind] != before:
                 self.seconds[kind] += time.perf_counter() - started
             return result
 
         self._sets.setdefault(self._key, {})[kind] = call
         return call
+
+    def _is_compiled_now(self, kind):
+        """Whether XLA meets the present shapes for the first time."""
+        structure = self._structure_of()
+        key = kind, structure.units.tobytes(), structure.gates.tobytes()
+        is_new = key not in self._compiled
+        self._compiled.add(key)
+        self.compilations[kind] += is_new
+        return is_new
 
     def note_trace(self, kind):
         """Notes that a step is being traced, if it is not just run."""
@@ -59,15 +78,17 @@ class FunctionCache:
     def clear(self):
         """Drops all functions: the model was compiled anew."""
         self._sets.clear()
+        self._compiled.clear()
 
-    def use(self, key, transaction):
-        """Gives the model the functions of another key.
+    def follow(self, transaction):
+        """Gives the model the functions of the network that there is now.
 
         Args:
-            key: The key of the network that there will be.
             transaction: The `Transaction` that it is part of.
         """
-        before = self._key
+        before, key = self._key, self._key_of()
+        if before == key:
+            return
         trains = self._model.train_function is not None
         self._write_back()
         transaction.do(

@@ -37,7 +37,9 @@ class GrowthController:
         self.model = model
         self.blueprint = blueprint
         self.network = GrowingNetwork(blueprint, seed, model.name)
-        self.functions = FunctionCache(model, self._trace_key())
+        self.functions = FunctionCache(
+            model, self._trace_key, lambda: self.network.structure
+        )
         flops = blueprint.flops
         self.ledger = Ledger(flops.full if flops else float("nan"))
         self._clock = Clock(self.functions)
@@ -269,7 +271,7 @@ class GrowthController:
                 network.norms.restart(transaction)
             network.meter.start_anew(transaction, not state.settled)
             network.set_state(transaction, state)
-            self.functions.use(self._trace_key(), transaction)
+            self.functions.follow(transaction)
         self._restructured = self._restructured or change.is_needed
         self._renew_others()
 

@@ -16,7 +16,11 @@ class Ledger:
             `flops`, `params` (fractions of the full network), `units` (width
             of each group), `gates`, `training_flops`, `full_training_flops`
             (multiply-adds, three times the forward pass), `seconds` (training
-            steps only), `restructure_seconds` and `retrace_seconds`.
+            steps, with what is traced in them), and what growing adds:
+            `restructure_seconds` (deciding and changing), `retrace_seconds`
+            (tracing and compiling functions of all kinds), `measure_seconds`
+            (statistics of norms), `traces` and `compilations` (how many; a
+            plain network has the first ones too).
     """
 
     def __init__(self, full_flops):

@@ -91,6 +91,7 @@ class FakeFunctions:
 
     def __init__(self):
         self.traces = {"train": 0, "test": 0}
+        self.compilations = {"train": 0, "test": 0}
         self.seconds = {"train": 0.0, "test": 0.0}
 
 
@@ -118,6 +119,7 @@ def test_tracing_is_what_tracing_calls_took_beyond_the_others(monkeypatch):
         "retrace_seconds": 5.0,  # 4 - 2 / 4, and 1.5
         "measure_seconds": 0.75,
         "traces": 3,
+        "compilations": 0,
     }
     clock.start(changing_seconds=0.0)  # an epoch that traces nothing
     fake.now += 2.0
