@@ -71,7 +71,9 @@ def plain_network():
         )
     if FLAGS.model == "resnet50":
         return keras.applications.ResNet50(
-            weights=None, input_shape=(64, 64, 3), classes=10,
+            weights=None,
+            input_shape=(64, 64, 3),
+            classes=10,
             classifier_activation=None,
         )
     return keras.Model(*kgp.models.resnet(depth=20, growable=False))

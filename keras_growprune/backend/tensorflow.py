@@ -337,8 +337,9 @@ def call_with_unknown_sizes(call, arguments, axes):
         `(results, shapes that they have while tracing)`.
 
     Raises:
-        Exception: Whatever `call` raises while it is traced; NotImplementedError
-            where an operation was compiled for one size, in silence.
+        NotImplementedError: If an operation was compiled for one size, in
+            silence.
+        Exception: Whatever `call` raises while it is traced.
     """
     specs = [
         tf.TensorSpec(
@@ -348,10 +349,14 @@ def call_with_unknown_sizes(call, arguments, axes):
         for x, axis in zip(arguments, axes)
     ]
     function = tf.function(call).get_concrete_function(*specs)
-    if any(_is_compiled(operation) for operation in function.graph.get_operations()):
+    if any(
+        _is_compiled(operation) for operation in function.graph.get_operations()
+    ):
         raise NotImplementedError("it compiles itself for each size")
     results = function(*map(tf.convert_to_tensor, arguments))
-    shapes = [tuple(x.shape) for x in tf.nest.flatten(function.structured_outputs)]
+    shapes = [
+        tuple(x.shape) for x in tf.nest.flatten(function.structured_outputs)
+    ]
     return tf.nest.flatten(results), shapes
 
 

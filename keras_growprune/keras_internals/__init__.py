@@ -37,10 +37,10 @@ from keras_growprune.keras_internals.layers import trusting
 from keras_growprune.keras_internals.lazy_functional import LazyFunctional
 from keras_growprune.keras_internals.lazy_functional import call_training_only
 from keras_growprune.keras_internals.optimizers import OptimizerIndex
+from keras_growprune.keras_internals.optimizers import carry_accumulators
 from keras_growprune.keras_internals.optimizers import (
     check_optimizer_can_be_carried,
 )
-from keras_growprune.keras_internals.optimizers import carry_accumulators
 from keras_growprune.keras_internals.optimizers import inner_optimizer
 from keras_growprune.keras_internals.optimizers import (
     no_reduction_on_one_replica,

@@ -72,7 +72,9 @@ class LazyFunctional(keras.Model):
     def _run_through_graph(
         self, inputs, operation_fn=lambda op: op, call_fn=None
     ):
-        if not is_doing("plan", self):  # Keras clones the graph: the whole of it
+        if not is_doing(
+            "plan", self
+        ):  # Keras clones the graph: the whole of it
             return super()._run_through_graph(
                 inputs, operation_fn=operation_fn, call_fn=call_fn
             )

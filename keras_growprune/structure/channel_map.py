@@ -196,9 +196,7 @@ class ChannelMap:
         }
 
     def _find_elastic_axes(self, weight):
-        follows = [
-            axis for axis, u in enumerate(weight.units) if u is not None
-        ]
+        follows = [axis for axis, u in enumerate(weight.units) if u is not None]
         changing = [
             axis
             for axis in follows

@@ -38,9 +38,7 @@ class CallPlan:
             )
         ]
         points = network.blueprint.points
-        self._norms = {
-            id(p.layer): p for p in points if p.kind == "norm"
-        }
+        self._norms = {id(p.layer): p for p in points if p.kind == "norm"}
         self._layers = {
             id(p.layer): p
             for p in points
@@ -111,7 +109,9 @@ class CallPlan:
         if not self._map.gates:
             return outputs
         gates = self._network.structure.gates
-        same = ops.all(ops.equal(self._network.gates_on.value(), gates.astype("int32")))
+        same = ops.all(
+            ops.equal(self._network.gates_on.value(), gates.astype("int32"))
+        )
         message = (
             "Layers have left the network or come back since this function "
             f"was traced over model `{self._network.name}`. Trace it anew."

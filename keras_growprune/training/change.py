@@ -100,8 +100,8 @@ class Change:
             raw = variable.value
             transaction.do(
                 lambda v=variable, n=new: keras_internals.resize_variable(v, n),
-                undo=lambda v=variable, r=raw: (
-                    keras_internals.restore_variable(v, r)
+                undo=lambda v=variable, r=raw: keras_internals.restore_variable(
+                    v, r
                 ),
             )
             replaced.append(raw)

@@ -92,7 +92,8 @@ class FunctionCache:
         trains = self._model.train_function is not None
         self._write_back()
         transaction.do(
-            lambda: self._set(key, trains), undo=lambda: self._set(before, trains)
+            lambda: self._set(key, trains),
+            undo=lambda: self._set(before, trains),
         )
         transaction.at_the_end(self._drop_oldest)
 

@@ -108,6 +108,9 @@ class GrowthController:
             length = parts * max(epochs - initial_epoch, 0)
             whole = parts * int(growth_epochs or 0)
             self.state.periods = whole or self.state.period + length
+            validation.warn_if_nothing_is_measured(
+                self.state, self.blueprint.schedule
+            )
 
     def attach_optimizer(self):
         """Starts to carry the state of a compiled, built optimizer along."""

@@ -119,8 +119,7 @@ class OneTrace:
                 for tensor in call.inputs + call.outputs
             ]
             if id(call.layer) in elastic or any(
-                each is not None and self._changes(each.units)
-                for each in known
+                each is not None and self._changes(each.units) for each in known
             ):
                 yield call
 
@@ -140,6 +139,7 @@ class OneTrace:
             reason = self._try(call) if form == TRY else None
             if reason is not None:
                 self.give_up(call.layer.name, reason)
+
     def _take_back(self, optimizer=None):
         built = [] if optimizer is None else [optimizer]
         index = keras_internals.OptimizerIndex(built)

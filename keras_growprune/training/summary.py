@@ -66,9 +66,12 @@ def structure_table(controller):
             f"training so far: {ledger.epochs[-1]['epoch'] + 1} epochs, "
             f"{ledger.total('training_flops'):.3g} FLOPs, "
             f"{ledger.relative_training_flops():.1%} of what the full network "
-            f"takes; {ledger.total('seconds'):.1f} s, of which retracing "
-            f"{ledger.total('retrace_seconds'):.1f} s"
+            f"takes; {ledger.total('seconds'):.1f} s, of which tracing "
+            f"{ledger.total('retrace_seconds'):.1f} s; changes of structure "
+            f"{ledger.total('restructure_seconds'):.1f} s"
         )
+    for name, reason in network.one_trace.reasons.items():
+        totals.append(f"traced anew for each structure: {name}: {reason}")
     title = f"Structure of model {controller.model.name!r}"
     body = [line(header), rule, *[line(row) for row in rows], rule]
     return "\n".join([title, rule, *body, *totals])

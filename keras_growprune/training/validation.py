@@ -1,5 +1,7 @@
 """Refuses what cannot work, before anything is touched."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -231,6 +233,29 @@ def check_structure(structure, network):
                 "Each group must keep at least one unit. Received a "
                 f"structure without any unit of layer `{group.name}`."
             )
+
+
+def warn_if_nothing_is_measured(state, schedule):
+    """Warns where a run settles before its first step.
+
+    Args:
+        state: The `GrowthState` at the beginning of the run.
+        schedule: The `GrowthSchedule`.
+    """
+    settles_now = schedule.settle_epoch(state.periods) <= state.period
+    is_asked_for = schedule.settle_at == 0
+    measured = np.any(state.ages) or np.any(state.gate_ages)
+    if settles_now and state.periods and not (is_asked_for or measured):
+        warnings.warn(
+            "This run is so short that the structure is settled before the "
+            "first step: nothing was measured that it could rest on, and it "
+            f"stays as it is from then on. Received: a run of {state.periods} "
+            "epochs. Train longer, give the length of the whole run as "
+            "`fit(growth_epochs=...)` if more is to come, or let the structure "
+            "change within epochs: "
+            "`schedule=GrowthSchedule(restructure_every=0.1)`.",
+            stacklevel=4,
+        )
 
 
 def check_reachable(space, budget, limit, cost):

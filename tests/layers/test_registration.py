@@ -91,7 +91,9 @@ def test_a_registered_layer_is_trained_to_the_budget(rule):
 
 def test_saliency_of_a_registered_layer_is_that_of_a_factor():
     model = kgp.growable(network(), kgp.Budget(params=1.0), seed=0)
-    points = [p for p in model._growth.network.meter._points if p.kind == "layer"]
+    points = [
+        p for p in model._growth.network.meter._points if p.kind == "layer"
+    ]
     assert len(points) == 2
     assert not any(point.weights_suffice() for point in points)
 

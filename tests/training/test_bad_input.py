@@ -1,5 +1,7 @@
 """What cannot work is refused before anything is touched."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -167,6 +169,26 @@ def test_growth_epochs_may_be_an_integer_of_numpy():
     model = compile_model(grow(dense()))
     fit(model, epochs=1, growth_epochs=np.int64(4))
     assert model.schedule.restructures(1, model._growth.state.periods)
+
+
+def test_a_run_that_settles_before_it_measured_anything_says_so():
+    model = compile_model(grow(dense()))
+    with pytest.warns(UserWarning, match="settled before the first step"):
+        fit(model, epochs=1)
+    assert model.settled
+
+
+@pytest.mark.parametrize("run", ["longer", "whole", "within", "asked for"])
+def test_a_run_that_measures_something_is_silent(run):
+    schedule = {
+        "within": kgp.GrowthSchedule(restructure_every=0.5),
+        "asked for": kgp.GrowthSchedule(peak_at=0.0, settle_at=0.0),
+    }.get(run)
+    model = compile_model(grow(dense(), schedule=schedule))
+    more = {"growth_epochs": 3} if run == "whole" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(model, epochs=3 if run == "longer" else 1, **more)
 
 
 def test_fit_before_compile_is_refused_as_keras_does():

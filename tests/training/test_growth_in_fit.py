@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import keras_growprune as kgp
-from keras_growprune import keras_internals
 from keras_growprune.structure import Structure
 from tests.networks import FULL
 from tests.networks import assert_same_bits

@@ -148,4 +148,6 @@ def test_without_a_gate_optimizer_the_models_own_trains_the_logits():
     build_optimizer(model, optimizers.SGD(1.0))
     before = model._growth.network.gates.unit_gate.logits.numpy()
     fit(model, epochs=1, growth_epochs=9)
-    assert (model._growth.network.gates.unit_gate.logits.numpy() != before).any()
+    assert (
+        model._growth.network.gates.unit_gate.logits.numpy() != before
+    ).any()

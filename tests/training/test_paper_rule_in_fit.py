@@ -166,7 +166,9 @@ def test_units_are_penalized_by_their_cost_relative_to_the_mean():
     logits = np.array([0.5, -0.5, 1.5, -2.0, 0.0])
     model = soft(dense((2, 3)), logits, budget=kgp.Budget(params=0.9))
     model._growth._prepare_gates()
-    penalty = model._growth.network.plan.penalty(np.array([0.25, 9.0], "float32"))
+    penalty = model._growth.network.plan.penalty(
+        np.array([0.25, 9.0], "float32")
+    )
     costs = np.array([9, 9, 6, 6, 6]) / 7.2
     expected = 0.25 * np.sum(costs * sigmoid(logits))
     assert float(penalty) == pytest.approx(expected, rel=1e-6)
