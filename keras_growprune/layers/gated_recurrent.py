@@ -38,11 +38,13 @@ class GatedRecurrent(Growable):
         """As in Keras; only called itself, the layer has its factors.
 
         `Bidirectional` could fuse both directions into one operation, which
-        would pass them by.
+        would pass them by, and it compares widths, which may be unknown.
         """
         is_called = getattr(_running, "layer", None) is self
         acts = factor_on(self) or factor_on(self.cell)
-        return self._use_cudnn if is_called or not acts else False
+        if not is_called and (acts or keras_internals.widths_are_unknown()):
+            return False
+        return self._use_cudnn
 
     @use_cudnn.setter
     def use_cudnn(self, value):

@@ -49,6 +49,9 @@ class CallPlan:
                 self._layers[id(point.layer.cell)] = point
                 if point.kind == "layer":
                     self._layers[id(point.layer)] = point
+        for point in points:
+            if gates or not point.weights_suffice():
+                self._vector_of(point)
         self._branches = {
             id(gate.layer): index for index, gate in enumerate(self._map.gates)
         }
@@ -140,11 +143,14 @@ class CallPlan:
 
     def _entries_of(self, point):
         """Units behind the channels at a factor point, a vector."""
+        return self._vector_of(point).value()
+
+    def _vector_of(self, point):
         if id(point) not in self._entries:
             vector = backend.IndexVector.outside_of_traces("units_of_factor")
             vector.assign(_active_units(point, self._network.structure))
             self._entries[id(point)] = point, vector
-        return self._entries[id(point)][1].value()
+        return self._entries[id(point)][1]
 
     def _factor_on(self, layer):
         """What `layers.factors.acting` takes."""

@@ -236,8 +236,10 @@ def _form(call):
     if known is None:
         return None  # it touches nothing that changes
     is_norm = isinstance(layer, keras.layers.BatchNormalization)
-    if is_norm and keras_internals.has_mask(call.inputs[0]):
-        return "it is a batch norm of masked inputs"
+    if is_norm or known.channels == "recurrent":
+        mask = call.keywords.get("mask")
+        if mask is not None or keras_internals.has_mask(call.inputs[0]):
+            return "its inputs are masked"
     if _computes_its_own_way(layer):
         return TRY
     if known.unknown_widths is None or known.unknown_widths == TRY:

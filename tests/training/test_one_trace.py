@@ -48,7 +48,7 @@ NETWORKS = {
     for name in """
         joins squeeze_and_excitation dense_blocks separable norms volumes
         reshaping slices nested attention group_norm softmax_over_channels
-        recurrent stacked_recurrent both_directions tied_embeddings
+        recurrent both_directions tied_embeddings
         encoder_and_decoder
     """.split()
 }
@@ -99,7 +99,7 @@ def is_random(model):
 def test_a_step_in_the_one_trace_is_a_step_of_the_plain_network(name):
     random = np.random.default_rng(0)
     keras.utils.set_random_seed(0)
-    model = kgp.growable(NETWORKS[name](), kgp.Budget(params=0.7), seed=0)
+    model = kgp.growable(NETWORKS[name](), kgp.Budget(params=1.0), seed=0)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse")
     assert not model.coupling_report().traced_anew
     x, y = batch_for(model, random)
@@ -116,11 +116,10 @@ def test_a_step_in_the_one_trace_is_a_step_of_the_plain_network(name):
         model.reset_metrics()
         if not is_random(twin):
             np.testing.assert_allclose(*losses, rtol=1e-4)
-            ours = {w.path.split("/", 1)[-1]: w for w in model.weights}
+            ours = {w.path: w for w in model.weights}
+            assert len(ours) == len(model.weights)
             for theirs, old in zip(twin.trainable_weights, before):
-                mine = ours.get(theirs.path.split("/", 1)[-1])
-                if mine is None or tuple(mine.shape) != tuple(theirs.shape):
-                    continue
+                mine = ours[theirs.path]
                 np.testing.assert_allclose(
                     mine.numpy() - old,
                     theirs.numpy() - old,
@@ -134,7 +133,20 @@ def test_a_step_in_the_one_trace_is_a_step_of_the_plain_network(name):
         ):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
         traces.add(tuple(model._growth.functions.traces.values()))
-    assert traces == {(1, 0, 1)}
+    # Keras itself traces twice where there are losses to be made first.
+    assert traces == {(1 + (len(model.outputs) > 1), 0, 1)}
+
+
+def test_recurrent_layers_and_norms_of_masked_inputs_are_named():
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(7, 4, mask_zero=True)(inputs)
+    x = layers.LSTM(5, return_sequences=True)(x)
+    x = layers.LSTM(5)(layers.BatchNormalization()(x))
+    network = keras.Model(inputs, layers.Dense(2)(x))
+    model = kgp.growable(network, kgp.Budget(params=0.7), seed=0)
+    reasons = model.coupling_report().traced_anew
+    assert len(reasons) == 3
+    assert set(reasons.values()) == {"its inputs are masked"}
 
 
 def traces_in_fit(network, **arguments):
@@ -327,7 +339,7 @@ def test_xla_compiles_the_one_trace_for_each_structure_and_it_is_counted():
     assert [r["compilations"] for r in plain] == [0] * 4
     assert [r["compilations"] for r in compiled] == [1, 1, 1, 0]
     assert [r["traces"] for r in compiled] == [1, 0, 0, 0]
-    assert [r["retrace_seconds"] > 0 for r in compiled] == [1, 1, 1, 0]
+    assert compiled[0]["retrace_seconds"] > 0
 
 
 def test_left_to_keras_xla_waits_for_the_settled_network(monkeypatch):
