@@ -1,13 +1,16 @@
 r"""Grows an image classifier in one training, beside a full and a narrow one.
 
     python examples/image_classification.py
-    python examples/image_classification.py --dataset=fashion_mnist
+    python examples/image_classification.py --seeds=5
+    python examples/image_classification.py --model=resnet8 --measure=flops \
+        --budget=0.5 --width=1 --dataset=fashion_mnist
 
-Trains three networks the same way: the full network, the uniformly narrow one
-of the same final FLOPs, and one that grows and prunes itself inside `fit`.
-Prints what the network looks like after each epoch and a closing table, writes
-the grown network as a SavedModel and as a plain `.keras` file, loads both back
-and checks that they answer alike.
+Trains three networks the same way: the full network (by default a VGG-16 of
+half width), the uniformly narrow one under the same budget (by default 5 % of
+the parameters), and one that grows and prunes itself inside `fit`. Prints what
+the network looks like after each epoch and a closing table, writes the grown
+network as a SavedModel and as a plain `.keras` file, loads both back and checks
+that they answer alike.
 """
 
 import pathlib
@@ -32,16 +35,19 @@ flags.DEFINE_string(
 flags.DEFINE_integer("examples", None, "Train on the first ones only.")
 flags.DEFINE_enum(
     "model",
-    "resnet8",
+    "vgg16",
     ["resnet8", "resnet14", "resnet20", "resnet56", "vgg16", "wrn16", "wrn28"],
     "Network; the wide ones are ten times as wide.",
 )
-flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
+flags.DEFINE_float("width", 0.5, "Factor on all widths of the network.")
+flags.DEFINE_bool("skips", False, "Whether layers of a VGG-16 may leave.")
 flags.DEFINE_float(
-    "budget", 0.5, "Cost of the final network, as a fraction of the full one's."
+    "budget",
+    0.05,
+    "Cost of the final network, as a fraction of the full one's.",
 )
 flags.DEFINE_enum(
-    "measure", "flops", ["flops", "params", "latency"], "What is bounded."
+    "measure", "params", ["flops", "params", "latency"], "What is bounded."
 )
 flags.DEFINE_enum(
     "runtime",
@@ -54,7 +60,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_enum("rule", "saliency", ["saliency", "paper"], "Growth rule.")
 flags.DEFINE_integer("width_multiple", 1, "Widths are multiples of this.")
-flags.DEFINE_integer("epochs", 20, "Epochs.", lower_bound=1)
+flags.DEFINE_integer("epochs", 30, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1)
 flags.DEFINE_float("measuring_seconds", 60, "Time to measure a profile.")
 flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate.")
@@ -67,6 +73,9 @@ flags.DEFINE_enum(
 flags.DEFINE_bool("augment", False, "Whether to shift and mirror images.")
 flags.DEFINE_float("weight_decay", 5e-4, "L2 penalty on kernels.")
 flags.DEFINE_integer("seed", 0, "Seed of weights, order and growing.")
+flags.DEFINE_integer(
+    "seeds", 1, "Trains so many times, from this seed on.", lower_bound=1
+)
 flags.DEFINE_string("output", "grown", "Folder for what is written.")
 
 
@@ -94,7 +103,7 @@ def network(shape, classes, width=1.0, growable=False):
         weight_decay=FLAGS.weight_decay,
     )
     if name == "vgg16":
-        return kgp.models.vgg16(shape, classes, **arguments)
+        return kgp.models.vgg16(shape, classes, skips=FLAGS.skips, **arguments)
     depth = int(name.lstrip("resntw"))
     make = kgp.models.wide_resnet if name[0] == "w" else kgp.models.resnet
     return make(shape, classes, depth, **arguments)
@@ -102,11 +111,15 @@ def network(shape, classes, width=1.0, growable=False):
 
 def narrow_network(shape, classes, cost_of, limit):
     """The widest uniformly narrow network of at most `limit`, or None."""
-    for width in np.arange(1.0, 0.0, -1 / 128):
-        model = keras.Model(*network(shape, classes, width))
+    found, low, high = None, 0, 128  # in parts of the full width
+    while low < high:
+        middle = (low + high + 1) // 2
+        model = keras.Model(*network(shape, classes, middle / 128))
         if cost_of(model) <= limit:
-            return model
-    return None
+            found, low = model, middle
+        else:
+            high = middle - 1
+    return found
 
 
 def learning_rate(steps):
@@ -163,21 +176,44 @@ def device_profile(shape, classes):
 
 
 def print_table(rows):
-    full = rows[0]
+    """Prints means over the seeds, and how far apart the seeds are.
+
+    Args:
+        rows: One dict for each network and seed.
+    """
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    means = {
+        name: {
+            key: np.mean([row[key] for row in rows if row["name"] == name])
+            for key in ("accuracy", "flops", "params", "training", "seconds")
+        }
+        for name in names
+    }
+    full = means[names[0]]
     print(
-        f"\n{'network':<16}{'test accuracy':>14}{'FLOPs':>20}"
+        f"\n{'network':<16}{'test accuracy':>20}{'FLOPs':>20}"
         f"{'parameters':>18}{'training FLOPs':>18}{'seconds':>16}"
     )
-    for row in rows:
+    for name, row in means.items():
+        seeds = [each["accuracy"] for each in rows if each["name"] == name]
+        accuracy = f"{row['accuracy']:.2%}"
+        if len(seeds) > 1:
+            accuracy += f" +- {100 * np.std(seeds, ddof=1):.2f}"
+        shares = {key: f"({row[key] / full[key]:.2f})" for key in row}
         cells = [
-            f"{row['flops']:,} ({row['flops'] / full['flops']:.2f})",
-            f"{row['params']:,} ({row['params'] / full['params']:.2f})",
-            f"{row['training']:.3g} ({row['training'] / full['training']:.2f})",
-            f"{row['seconds']:.1f} ({row['seconds'] / full['seconds']:.2f})",
+            f"{row['flops']:,.0f} {shares['flops']}",
+            f"{row['params']:,.0f} {shares['params']}",
+            f"{row['training']:.3g} {shares['training']}",
+            f"{row['seconds']:.1f} {shares['seconds']}",
         ]
         print(
-            f"{row['name']:<16}{row['accuracy']:>14.2%}"
-            f"{cells[0]:>20}{cells[1]:>18}{cells[2]:>18}{cells[3]:>16}"
+            f"{name:<16}{accuracy:>20}{cells[0]:>20}{cells[1]:>18}"
+            f"{cells[2]:>18}{cells[3]:>16}"
+        )
+    if len(rows) > len(names):
+        print(
+            f"means of {len(rows) // len(names)} seeds, and their standard "
+            "deviation"
         )
 
 
@@ -200,25 +236,24 @@ def check_files(model, images, folder):
             sys.exit(f"{name} does not answer like the trained network")
 
 
-def main(argv):
-    del argv
-    logging.set_verbosity(logging.ERROR)
-    data = image_data.load(FLAGS.dataset, FLAGS.seed)
-    data = tuple(x[: FLAGS.examples] for x in data[0]), data[1]
+def train_all(seed, profile, data, cost_of):
+    """Trains the three networks.
+
+    Args:
+        seed: Seed of weights, order and growing.
+        profile: A `DeviceProfile` or None.
+        data: As `image_data.load` returns it.
+        cost_of: Function of a model, its cost in what is bounded.
+
+    Returns:
+        `(rows of the table, networks by name)`.
+    """
     (images, labels), _ = data
     shape, classes = images.shape[1:], int(labels.max()) + 1
-    profile = None
-    if FLAGS.measure == "latency":
-        profile = device_profile(shape, classes)
-    cost_of = {
-        "flops": kgp.count_flops,
-        "params": lambda model: model.count_params(),
-        "latency": lambda model: profile.milliseconds(model),
-    }[FLAGS.measure]
-    rows = []
+    rows, networks = [], {}
 
     def row(name, model, training, accuracy, seconds):
-        flops, params = kgp.count_flops(model), model.count_params()
+        flops = kgp.count_flops(model)
         if training is None:
             training = 3 * flops * len(images) * FLAGS.epochs
         rows.append(
@@ -226,28 +261,29 @@ def main(argv):
                 name=name,
                 accuracy=accuracy,
                 flops=flops,
-                params=params,
+                params=model.count_params(),
                 training=training,
                 seconds=seconds,
             )
         )
 
-    keras.utils.set_random_seed(FLAGS.seed)
-    full = keras.Model(*network(shape, classes))
+    keras.utils.set_random_seed(seed)
+    networks["full"] = full = keras.Model(*network(shape, classes))
     limit = FLAGS.budget * cost_of(full)
     print(f"training the full network ({full.count_params():,} parameters)")
     row("full", full, None, *train(full, data))
 
-    keras.utils.set_random_seed(FLAGS.seed)
     narrow = narrow_network(shape, classes, cost_of, limit)
     if narrow is None:  # its layers alone may cost more time
         print("no uniformly narrow network is within the budget")
     else:
+        networks["uniformly narrow"] = narrow
         print(f"training the narrow one ({narrow.count_params():,} parameters)")
+        keras.utils.set_random_seed(seed)
         row("uniformly narrow", narrow, None, *train(narrow, data))
 
-    keras.utils.set_random_seed(FLAGS.seed)
-    grown = kgp.GrowPruneModel(
+    keras.utils.set_random_seed(seed)
+    networks["grown"] = grown = kgp.GrowPruneModel(
         *network(shape, classes, growable=True),
         budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}, profile=profile),
         rule=FLAGS.rule,
@@ -257,19 +293,38 @@ def main(argv):
     result = train(grown, data, [PrintStructure()])
     training = grown.ledger.total("training_flops")
     row("grown", grown.compact(), training, *result)
-
     print()
     grown.structure_summary()
+    return rows, networks
+
+
+def main(argv):
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    data = image_data.load(FLAGS.dataset, FLAGS.seed)
+    data = tuple(x[: FLAGS.examples] for x in data[0]), data[1]
+    images, labels = data[0]
+    profile = None
+    if FLAGS.measure == "latency":
+        profile = device_profile(images.shape[1:], int(labels.max()) + 1)
+    cost_of = {
+        "flops": kgp.count_flops,
+        "params": lambda model: model.count_params(),
+        "latency": lambda model: profile.milliseconds(model),
+    }[FLAGS.measure]
+    rows = []
+    for seed in range(FLAGS.seed, FLAGS.seed + FLAGS.seeds):
+        new, networks = train_all(seed, profile, data, cost_of)
+        rows += new
     print_table(rows)
     folder = pathlib.Path(FLAGS.output)
     folder.mkdir(parents=True, exist_ok=True)
     print()
-    check_files(grown, images[:256], folder)
+    check_files(networks["grown"], images[:256], folder)
     # A profile from a file may be another machine's: no time to compare with.
     if profile is not None and not FLAGS.profile:
         print()
-        networks = {"full": full, "uniformly narrow": narrow}
-        networks = {k: v for k, v in networks.items() if v is not None}
+        grown = networks.pop("grown")
         profile.check({**networks, "grown": grown.compact()})
 
 

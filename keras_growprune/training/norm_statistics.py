@@ -185,7 +185,9 @@ class NormStatistics:
         caps = [
             1.0 if plain_average else layer.momentum for layer in self._norms
         ]
-        with self._set_momenta([ops.minimum(restarted, cap) for cap in caps]):
+        # One tensor for all norms of the same momentum.
+        momenta = {cap: ops.minimum(restarted, cap) for cap in set(caps)}
+        with self._set_momenta([momenta[cap] for cap in caps]):
             yield
 
     def to_arrays(self):

@@ -12,8 +12,13 @@ def run(tmp_path, *flags):
     return run_example("image_classification", f"--output={tmp_path}", *flags)
 
 
+RESNET = ("--model=resnet8", "--measure=flops", "--width=0.25")
+
+
 def test_main_job_prints_the_table_and_writes_what_it_trained(tmp_path):
-    output = run(tmp_path, "--epochs=3", "--width=0.5", "--budget=0.4")
+    output = run(
+        tmp_path, *RESNET, "--epochs=3", "--budget=0.4", "--batch_size=32"
+    )
     rows = re.findall(
         r"^(full|uniformly narrow|grown) .*?([\d.]+)%.*?\(([\d.]+)\)",
         output,
@@ -31,14 +36,31 @@ def test_main_job_prints_the_table_and_writes_what_it_trained(tmp_path):
 
 
 @pytest.mark.slow
+def test_main_job_grows_a_vgg_of_several_seeds(tmp_path):
+    output = run(
+        tmp_path,
+        "--epochs=2",
+        "--examples=300",
+        "--width=0.125",
+        "--seeds=2",
+        "--skips",
+    )
+    assert output.count("settled, budget Budget(params=0.05)") == 2
+    row = re.search(r"^grown .*% \+- [\d.]+ .*\((0.0[345])\) ", output, re.M)
+    assert row is not None
+    assert "means of 2 seeds" in output
+
+
+@pytest.mark.slow
 def test_main_job_runs_under_the_papers_rule_and_a_parameter_budget(tmp_path):
     output = run(
         tmp_path,
         "--epochs=2",
         "--examples=300",
-        "--width=0.25",
         "--rule=paper",
-        "--measure=params",
+        "--model=resnet8",
+        "--width=0.25",
+        "--budget=0.5",
         "--learning_rate=0.02",
     )
     assert "settled, budget Budget(params=0.5)" in output
@@ -51,6 +73,8 @@ def test_main_job_runs_under_a_budget_of_time(tmp_path):
     ).save(tmp_path / "device.json")
     output = run(
         tmp_path,
+        *RESNET,
+        "--budget=0.5",
         "--epochs=2",
         "--examples=300",
         "--measure=latency",
@@ -69,6 +93,7 @@ def test_main_job_runs_under_a_budget_of_time(tmp_path):
 def test_main_job_measures_what_it_bounds(runtime, batch, tmp_path):
     output = run(
         tmp_path,
+        *RESNET,
         "--epochs=1",
         "--examples=100",
         "--width=0.5",

@@ -73,7 +73,9 @@ def batch_for(model, random, count=8):
         else:
             inputs.append(random.normal(size=shape).astype("float32"))
     single = [x[:2] for x in inputs]
-    outputs = keras.tree.flatten(model(single if len(single) > 1 else single[0]))
+    outputs = keras.tree.flatten(
+        model(single if len(single) > 1 else single[0])
+    )
     targets = [
         random.normal(size=(count, *x.shape[1:])).astype("float32")
         for x in outputs
@@ -315,9 +317,7 @@ def test_a_function_of_the_user_serves_all_widths_and_refuses_other_layers():
     random = np.random.default_rng(0)
     for _ in range(3):
         model.restructure(random_structure(model, random, gates=False))
-        np.testing.assert_allclose(
-            function(x), model(x), rtol=1e-5, atol=1e-6
-        )
+        np.testing.assert_allclose(function(x), model(x), rtol=1e-5, atol=1e-6)
     assert function.experimental_get_tracing_count() == 1
     model.restructure(kgp.Structure(model.structure.units, [False]))
     with pytest.raises(tf.errors.InvalidArgumentError, match="Trace it anew"):
