@@ -55,11 +55,15 @@ def paired(cells, other, key="accuracy"):
     if not differences:
         return math.nan, math.inf, 0
     mean = statistics.mean(differences)
-    if len(differences) < 2:
-        return mean, math.inf, 1
-    spread = statistics.stdev(differences) / math.sqrt(len(differences))
-    quantile = stats.t.ppf(0.975, len(differences) - 1)
-    return mean, float(quantile * spread), len(differences)
+    return mean, half_interval(differences), len(differences)
+
+
+def half_interval(values):
+    """Half of the 95 % interval of a mean; infinite for a single value."""
+    if len(values) < 2:
+        return math.inf
+    spread = statistics.stdev(values) / math.sqrt(len(values))
+    return float(stats.t.ppf(0.975, len(values) - 1) * spread)
 
 
 def table(

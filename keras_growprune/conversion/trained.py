@@ -36,4 +36,6 @@ def _has_moved(layer, variable):
     if not isinstance(initializer, _CONSTANT):
         return False
     start = np.array(initializer(variable.shape, dtype=variable.dtype))
+    if variable.name == "bias" and getattr(layer, "unit_forget_bias", False):
+        start[layer.units : 2 * layer.units] = 1  # an LSTM remembers at first
     return not np.array_equal(variable.numpy(), start)

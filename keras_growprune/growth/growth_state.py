@@ -25,6 +25,7 @@ class GrowthState:
             moments at which the structure may change: an epoch, or the part
             of an epoch that the schedule asks for.
         periods: Length of the run in periods, 0 before the first `fit`.
+        parts: Periods of an epoch.
         settled: Whether the structure is final.
         loss_is_finite: Whether the loss of the last period was.
         random: `numpy.random.Generator` of everything that is drawn.
@@ -58,6 +59,7 @@ class GrowthState:
         self.price = 0.0
         self.period = 0
         self.periods = 0
+        self.parts = 1
         self.settled = False
         self.loss_is_finite = True
         self.random = np.random.default_rng(seed)
@@ -96,6 +98,7 @@ class GrowthState:
             "price": float(self.price),
             "period": int(self.period),
             "periods": int(self.periods),
+            "parts": int(self.parts),
             "settled": bool(self.settled),
             "loss_is_finite": bool(self.loss_is_finite),
             "random": self.random.bit_generator.state,

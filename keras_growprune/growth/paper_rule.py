@@ -54,7 +54,7 @@ class PaperRule(Rule):
     def default_schedule(self, measure, budget):
         del measure
         # Sampling goes on for most of the run; only then is it fixed.
-        return GrowthSchedule.around(budget, settle_at=0.8)
+        return GrowthSchedule.around(budget, settle_at=0.8, restructure_every=1)
 
     def penalty(self, cost, budget):
         """Lambda of units: `lambda_base * (cost - budget)`.

@@ -3,6 +3,10 @@
 import math
 import numbers
 
+# A run settles on what it has measured at so many changes of structure, if
+# there are this many steps from one to the next.
+_CHANGES, _STEPS = 9, 5
+
 
 class GrowthSchedule:
     """Cost over the run: seed, up to a peak, back to the budget, then fixed.
@@ -27,14 +31,12 @@ class GrowthSchedule:
             of the run. At least `peak_at`.
         restructure_every: Epochs between restructurings: a positive integer,
             or a fraction like 0.5 or 0.1 (one over an integer), for runs of
-            few long epochs.
+            few long epochs. Defaults to `None`: 1, or so often that a short
+            run has nine of them before the structure is fixed, with at
+            least five steps from one to the next.
         seed_shape: `"narrow"`: the seed network has all layers, with few units
             each. `"shallow"`: it has its full widths as far as the seed's
             cost allows, and only as many of its gated residual branches.
-
-    Attributes:
-        periods_per_epoch: Into how many parts restructurings divide an epoch:
-            1, or more where `restructure_every` is a fraction.
 
     Raises:
         ValueError: If a fraction is out of its range, the moments are out of
@@ -56,7 +58,7 @@ class GrowthSchedule:
         peak=0.8,
         peak_at=0.2,
         settle_at=0.45,
-        restructure_every=1,
+        restructure_every=None,
         seed_shape="narrow",
     ):
         fractions = dict(seed_fraction=seed_fraction, peak=peak)
@@ -81,7 +83,9 @@ class GrowthSchedule:
                 f"seed_fraction={seed_fraction}, peak={peak}. "
                 "To prune only, set both to 1.0."
             )
-        periods = _periods_per_epoch(restructure_every)
+        parts = 1
+        if restructure_every is not None:
+            parts = _parts_of_an_epoch(restructure_every)
         if seed_shape not in ("narrow", "shallow"):
             raise ValueError(
                 "Argument `seed_shape` must be 'narrow' or 'shallow'. "
@@ -91,10 +95,10 @@ class GrowthSchedule:
         self.peak = float(peak)
         self.peak_at = float(peak_at)
         self.settle_at = float(settle_at)
-        self.periods_per_epoch = periods
-        self.restructure_every = (
-            1 / periods if periods > 1 else int(restructure_every)
-        )
+        self.restructure_every = 1 / parts
+        if parts == 1:
+            whole = restructure_every is not None
+            self.restructure_every = int(restructure_every) if whole else None
         self.seed_shape = seed_shape
 
     @classmethod
@@ -132,6 +136,23 @@ class GrowthSchedule:
         budget = min(budget, 0.5)
         return cls(seed_fraction=seed * budget, peak=peak * budget, **arguments)
 
+    def parts_of_an_epoch(self, epochs, steps=None):
+        """Into how many parts restructurings divide an epoch.
+
+        Args:
+            epochs: Length of the run in epochs.
+            steps: Training steps of an epoch, or None where nobody knows.
+
+        Returns:
+            A positive integer.
+        """
+        if self.restructure_every is not None:
+            return _parts_of_an_epoch(self.restructure_every)
+        growing = self.settle_at * epochs
+        if not growing or not steps:
+            return 1
+        return max(1, min(math.ceil(_CHANGES / growing), steps // _STEPS))
+
     def settle_epoch(self, epochs):
         """First epoch (from 0) that trains the final structure.
 
@@ -155,7 +176,7 @@ class GrowthSchedule:
         settle = self.settle_epoch(epochs)
         if epoch >= settle:
             return epoch == settle
-        return epoch > 0 and epoch % math.ceil(self.restructure_every) == 0
+        return epoch > 0 and epoch % math.ceil(self.restructure_every or 1) == 0
 
     def target(self, epoch, epochs, budget):
         """Cost that the network may have in an epoch.
@@ -209,7 +230,7 @@ def _is_fraction(value):
     return is_real and 0 < value <= 1
 
 
-def _periods_per_epoch(restructure_every):
+def _parts_of_an_epoch(restructure_every):
     """Parts of an epoch between whose ends the structure stays as it is."""
     value = restructure_every
     if isinstance(value, numbers.Real) and not isinstance(value, bool):

@@ -20,13 +20,16 @@ class GrowthCallback(keras.callbacks.Callback):
         self._steps = None  # of an epoch, once known
         self._logs = {}
 
+    def on_train_begin(self, logs=None):
+        self._controller.begin_run(self.params.get("steps"))
+
     def on_epoch_begin(self, epoch, logs=None):
         self._steps = self.params.get("steps") or self._steps
         self._step, self._part = 0, 0
         self._controller.begin_period()
 
     def on_train_batch_begin(self, batch, logs=None):
-        parts = self._controller.blueprint.schedule.periods_per_epoch
+        parts = self._controller.state.parts
         if parts == 1 or not self._steps or self._controller.state.settled:
             return
         # The last part lasts until the epoch ends, however long that takes.

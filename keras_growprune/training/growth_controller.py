@@ -47,6 +47,7 @@ class GrowthController:
             blueprint.map.layers, model
         )
         self._restructured = False
+        self._epochs = 0, 0  # of a call of `fit`, and of the whole run
         self._plant_seed(keep_weights)
 
     @property
@@ -86,6 +87,10 @@ class GrowthController:
         Args:
             epochs, initial_epoch: As in `fit`.
             growth_epochs: Length of the whole run in epochs, or None.
+
+        Raises:
+            ValueError: If `growth_epochs` is no positive integer, or the
+                optimizer's state cannot follow a change of shape.
         """
         if growth_epochs is not None and (
             isinstance(growth_epochs, bool)
@@ -101,16 +106,26 @@ class GrowthController:
         inputs, _ = keras_internals.graph_structure(self.model)
         if self.model.distribute_strategy.num_replicas_in_sync == 1:
             self.network.norms.prepare_to_keep(inputs)
-        if not self.state.settled:
-            parts = self.blueprint.schedule.periods_per_epoch
-            # An epoch that was broken off is trained anew.
-            self.state.period -= self.state.period % parts
-            length = parts * max(epochs - initial_epoch, 0)
-            whole = parts * int(growth_epochs or 0)
-            self.state.periods = whole or self.state.period + length
-            validation.warn_if_nothing_is_measured(
-                self.state, self.blueprint.schedule
-            )
+        self._epochs = max(epochs - initial_epoch, 0), int(growth_epochs or 0)
+
+    def begin_run(self, steps):
+        """Divides the run into periods.
+
+        Args:
+            steps: Training steps of an epoch, or None where nobody knows.
+        """
+        state, schedule = self.state, self.blueprint.schedule
+        if state.settled:
+            return
+        more, whole = self._epochs
+        if not state.period:
+            state.parts = schedule.parts_of_an_epoch(whole or more, steps)
+        # An epoch that was broken off is trained anew.
+        state.period -= state.period % state.parts
+        state.periods = state.parts * whole or (
+            state.period + state.parts * more
+        )
+        validation.warn_if_nothing_is_measured(state, schedule)
 
     def attach_optimizer(self):
         """Starts to carry the state of a compiled, built optimizer along."""
@@ -193,7 +208,7 @@ class GrowthController:
     def end_epoch(self, logs):
         """Ends what is left of an epoch; returns entries for the logs."""
         self.end_training_steps()
-        parts = self.blueprint.schedule.periods_per_epoch
+        parts = self.state.parts
         self.end_period(logs, parts - self.state.period % parts)
         return {
             **self.network.fractions(),
@@ -222,13 +237,14 @@ class GrowthController:
         self.ledger.add(
             examples=measured["examples"],
             flops=fractions.get("flops", float("nan")),
-            epoch=state.period // self.blueprint.schedule.periods_per_epoch,
+            epoch=state.period // state.parts,
             cost=fractions["cost"],
             params=fractions["params"],
             units=[int(width) for width in network.widths()],
             gates=[bool(gate) for gate in state.gates],
             **self._clock.seconds(calls),
         )
+        self.ledger.traced_anew = dict(network.one_trace.reasons)
         structure = network.structure
         state.end_period(*self.blueprint.map.live(structure), count)
         network.meter.reset(measures=not state.settled)

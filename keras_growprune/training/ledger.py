@@ -21,11 +21,15 @@ class Ledger:
             (tracing and compiling functions of all kinds), `measure_seconds`
             (statistics of norms), `traces` and `compilations` (how many; a
             plain network has the first ones too).
+        traced_anew: Maps what needs known widths while functions are traced
+            (names of layers, `"optimizer"`) to why: then each structure costs
+            a trace. Empty where one trace serves all widths.
     """
 
     def __init__(self, full_flops):
         self._full_flops = full_flops
         self.epochs = []
+        self.traced_anew = {}
 
     def add(self, examples, flops, **record):
         """Adds an epoch.

@@ -122,6 +122,17 @@ def test_the_seed_of_a_trained_model_has_its_largest_filters():
     assert not np.allclose(model.get_layer("hidden").kernel[:, 0], old)
 
 
+def test_a_fresh_lstm_does_not_look_trained():
+    inputs = keras.Input((4, 2))
+    plain = keras.Model(inputs, layers.Dense(2)(layers.LSTM(5)(inputs)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kgp.growable(plain, kgp.Budget(params=0.7), seed=0)
+    plain.layers[1].cell.bias.assign(np.ones(20))
+    with pytest.warns(UserWarning, match="looks trained"):
+        kgp.growable(plain, kgp.Budget(params=0.7), seed=0)
+
+
 def test_the_seed_of_an_untrained_model_is_fresh_and_silent():
     plain = plain_network()
     with warnings.catch_warnings():

@@ -58,7 +58,7 @@ NETWORKS.update(
         f"random {seed}": lambda seed=seed: random_graph(
             np.random.default_rng(seed)
         )
-        for seed in range(6)
+        for seed in range(4)
     }
 )
 
@@ -106,7 +106,7 @@ def test_a_step_in_the_one_trace_is_a_step_of_the_plain_network(name):
     assert not model.coupling_report().traced_anew
     x, y = batch_for(model, random)
     traces = set()
-    for _ in range(3):
+    for _ in range(2):
         mark_as_lived(model)
         model.restructure(random_structure(model, random, gates=False))
         twin = model.compact()
@@ -249,6 +249,11 @@ def test_layers_of_users_are_tried_and_those_that_count_are_named(layer):
         )
     traces = model._growth.functions.traces["train"]
     assert traces == (1 if layer is Scale else 3)
+    fit(model, epochs=2)
+    assert model.ledger.traced_anew == report.traced_anew
+    shown = []
+    model.structure_summary(print_fn=shown.append)
+    assert ("each structure: mine: " in shown[0]) == (layer is not Scale)
 
 
 def test_a_norm_along_the_first_axis_is_traced_anew_and_says_so():

@@ -6,6 +6,10 @@ import pytest
 import tensorflow as tf
 
 import keras_growprune as kgp
+from tests.networks import compile_model
+from tests.networks import conv_chain
+from tests.networks import fit
+from tests.networks import grow
 
 
 def model_and_data(every, steps=12, budget=0.5, **arguments):
@@ -156,6 +160,38 @@ def test_periods_that_divide_no_epoch_are_refused(every):
 @pytest.mark.parametrize("every, parts", [(0.1, 10), (0.33, 3), (1, 1), (7, 1)])
 def test_schedule_tells_the_parts_of_an_epoch(every, parts):
     schedule = kgp.GrowthSchedule(restructure_every=every)
-    assert schedule.periods_per_epoch == parts
+    assert schedule.parts_of_an_epoch(epochs=7, steps=3) == parts
     again = kgp.GrowthSchedule.from_config(schedule.get_config())
-    assert again.periods_per_epoch == parts
+    assert again.parts_of_an_epoch(epochs=7) == parts
+
+
+@pytest.mark.parametrize(
+    "epochs, steps, parts",
+    [
+        (20, 100, 1),  # nine changes before the landing at 45 %
+        (10, 100, 2),  # 4.5 epochs
+        (4, 100, 5),  # 1.8 epochs
+        (4, 20, 4),  # five steps each
+        (4, 3, 1),
+        (4, None, 1),  # nobody knows how many steps there are
+    ],
+)
+def test_short_runs_change_more_often_if_nothing_else_is_said(
+    epochs, steps, parts
+):
+    schedule = kgp.GrowthSchedule()
+    assert schedule.parts_of_an_epoch(epochs, steps) == parts
+    again = kgp.GrowthSchedule.from_config(schedule.get_config())
+    assert again.parts_of_an_epoch(epochs, steps) == parts
+    every = kgp.GrowthSchedule(restructure_every=1)
+    assert every.parts_of_an_epoch(epochs, steps) == 1
+
+
+def test_a_short_run_is_divided_and_goes_on_as_it_began():
+    model = compile_model(grow(conv_chain((4, 6))))
+    fit(model, epochs=1, count=64, batch_size=4, growth_epochs=4)
+    assert len(model.ledger.epochs) == 3  # 16 steps, five in each part
+    fit(model, epochs=3, count=64, batch_size=4, growth_epochs=4)
+    epochs = [record["epoch"] for record in model.ledger.epochs]
+    assert epochs[:3] == [0] * 3 and epochs[-1] == 3
+    assert model.settled and model.structure.units.sum() > 0
