@@ -11,10 +11,11 @@ and for each schedule (`restructure_every:settle_at`) the grown network, paired
 by seed with the first one. What follows +- is half of a 95 % interval.
 """
 
+import pathlib
 import statistics
+import sys
 import time
 
-import image_data
 import keras
 import numpy as np
 from absl import app
@@ -23,6 +24,10 @@ from report import half_interval
 from sklearn.model_selection import StratifiedKFold
 
 import keras_growprune as kgp
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
+
+import image_data  # noqa: E402
 
 FLAGS = flags.FLAGS
 BATCH = 64
@@ -153,7 +158,9 @@ def main(argv):
                 schedule = kgp.GrowthSchedule.around(
                     budget, restructure_every=every, settle_at=settle
                 )
-                columns = run(lambda seed, s=schedule: grown(budget, s, seed))
+                columns = run(
+                    lambda seed, b=budget, s=schedule: grown(b, s, seed)
+                )
                 show(f"{budget}, {text}", columns, first=first)
                 first = first or columns
             continue

@@ -1,4 +1,4 @@
-"""One traced function serves every width, and computes what a plain one does."""
+"""One traced function serves every width, and computes what plain ones do."""
 
 import keras
 import numpy as np

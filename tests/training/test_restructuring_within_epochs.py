@@ -151,7 +151,7 @@ def test_diverged_part_leaves_the_structure():
     assert model.widths != before  # what the first part led to
 
 
-@pytest.mark.parametrize("every", [0, -1, 0.3, 0.75, 1.5, True, "1", None])
+@pytest.mark.parametrize("every", [0, -1, 0.3, 0.75, 1.5, True, "1"])
 def test_periods_that_divide_no_epoch_are_refused(every):
     with pytest.raises(ValueError, match="one over an integer"):
         kgp.GrowthSchedule(restructure_every=every)
