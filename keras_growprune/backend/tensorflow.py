@@ -249,11 +249,11 @@ def either(condition, function, otherwise):
     tf.cond(condition, lambda: do(function), lambda: do(otherwise))
 
 
-def check_while_running(is_true, message, outputs):
-    """Outputs that fail with a message, where a condition does not hold."""
+def check_while_running(is_true, message, tensors):
+    """Tensors that fail with a message, where a condition does not hold."""
     check = tf.debugging.Assert(is_true, [message])
     with tf.control_dependencies([check]):
-        return tf.nest.map_structure(tf.identity, outputs)
+        return tf.nest.map_structure(tf.identity, tensors)
 
 
 def replica_count():

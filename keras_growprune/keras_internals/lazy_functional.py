@@ -18,8 +18,8 @@ class LazyFunctional(keras.Model):
     `(call, alias, after)` in topological order: `alias` is the input tensor
     that stands for the output of a call which is left out, or None; `after`
     is a function on the output. `_call_plan.running()` is a context around
-    every call, and `_call_plan.checked(outputs)` is what others get who trace
-    the model.
+    every call, and `_call_plan.checked(inputs)` is what others call it on who
+    trace the model.
 
     Attributes:
         was_called_by_others: Whether it was called other than by its own
@@ -44,14 +44,11 @@ class LazyFunctional(keras.Model):
         is_own = is_doing("own step", self)
         if not is_own:
             self.was_called_by_others = True
-        with self.following_plan():
-            outputs = super().call(
-                inputs, training=training, mask=mask, **kwargs
-            )
         plan = getattr(self, "_call_plan", None)
-        if is_own or plan is None or not backend.is_tracing():
-            return outputs
-        return plan.checked(outputs)
+        if plan is not None and not is_own and backend.is_tracing():
+            inputs = plan.checked(inputs)
+        with self.following_plan():
+            return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def compute_output_spec(self, inputs, training=None, mask=None):
         if not is_doing("own step", self):

@@ -198,7 +198,6 @@ def _register_following_layers():
             GaussianNoise AlphaDropout ActivityRegularization Identity Masking
         """,
         "constants": "Rescaling Normalization",
-        "flatten": "Flatten",
         "permute": "Permute",
         "repeat": "RepeatVector",
         "unite": "Add Subtract Multiply Average Maximum Minimum",
@@ -207,6 +206,9 @@ def _register_following_layers():
     for channels, names in kinds.items():
         for name in names.split():
             register_axes(getattr(layers, name), channels=channels)
+    register_axes(
+        layers.Flatten, channels="flatten", unknown_widths=forms.flatten
+    )
     register_axes(
         layers.Reshape, channels="reshape", unknown_widths=forms.reshape
     )

@@ -156,6 +156,17 @@ def _reshape(layer, inputs):
     return ops.reshape(inputs, (ops.shape(inputs)[0], *layer.target_shape))
 
 
+def flatten(layer):
+    return _flatten
+
+
+def _flatten(layer, inputs):
+    """Before Keras 3.9 it takes two axes of unknown size for one."""
+    if _is_channels_first(layer) and len(inputs.shape) > 2:
+        inputs = ops.moveaxis(inputs, 1, -1)
+    return ops.reshape(inputs, (ops.shape(inputs)[0], -1))
+
+
 def split(layer):
     return _split
 

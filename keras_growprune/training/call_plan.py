@@ -104,13 +104,13 @@ class CallPlan:
         with acting(self._factor_on):
             yield
 
-    def checked(self, outputs):
-        """Outputs for somebody who traces the network from outside.
+    def checked(self, inputs):
+        """Inputs of somebody who traces the network from outside.
 
         That trace serves all widths, but not other layers: it fails then.
         """
         if not self._map.gates:
-            return outputs
+            return inputs
         gates = self._network.structure.gates
         same = ops.all(
             ops.equal(self._network.gates_on.value(), gates.astype("int32"))
@@ -119,7 +119,7 @@ class CallPlan:
             "Layers have left the network or come back since this function "
             f"was traced over model `{self._network.name}`. Trace it anew."
         )
-        return backend.check_while_running(same, message, outputs)
+        return backend.check_while_running(same, message, inputs)
 
     @contextlib.contextmanager
     def explicit_factors(self, points, factors):

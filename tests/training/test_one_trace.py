@@ -52,6 +52,8 @@ NETWORKS = {
         encoder_and_decoder
     """.split()
 }
+if not hasattr(layers, "ReversibleEmbedding"):  # Keras 3.8
+    del NETWORKS["tied_embeddings"]
 NETWORKS["reading layers"] = with_reading_layers
 NETWORKS.update(
     {
