@@ -132,17 +132,22 @@ def learning_rate(steps):
     )
 
 
-def train(model, data, callbacks=()):
+def batches_of(images):
+    """`(batch size, batches of an epoch)`: all of them are whole ones."""
+    batch_size = min(FLAGS.batch_size, len(images))
+    return batch_size, len(images) // batch_size
+
+
+def train(model, data, seed, callbacks=()):
     """Trains a model; returns its test accuracy and the seconds it took."""
     (images, labels), test = data
-    steps = -(-len(images) // FLAGS.batch_size) * FLAGS.epochs
-    batches = dict(x=images, y=labels, batch_size=FLAGS.batch_size)
-    if FLAGS.augment:
-        data = image_data.batches(images, labels, FLAGS.batch_size, FLAGS.seed)
-        batches = dict(x=data, shuffle=False)  # shuffled already
+    batch_size, steps = batches_of(images)
+    batches = image_data.batches(
+        images, labels, batch_size, seed, FLAGS.augment, drop_remainder=True
+    )
     model.compile(
         keras.optimizers.SGD(
-            learning_rate(steps),
+            learning_rate(steps * FLAGS.epochs),
             momentum=0.9,
             nesterov=True,
         ),
@@ -151,7 +156,8 @@ def train(model, data, callbacks=()):
     )
     started = time.perf_counter()
     history = model.fit(
-        **batches,
+        batches,
+        shuffle=False,  # they are shuffled already
         epochs=FLAGS.epochs,
         validation_data=test,
         verbose=0,
@@ -255,7 +261,8 @@ def train_all(seed, profile, data, cost_of):
     def row(name, model, training, accuracy, seconds):
         flops = kgp.count_flops(model)
         if training is None:
-            training = 3 * flops * len(images) * FLAGS.epochs
+            batch_size, steps = batches_of(images)
+            training = 3 * flops * batch_size * steps * FLAGS.epochs
         rows.append(
             dict(
                 name=name,
@@ -271,7 +278,7 @@ def train_all(seed, profile, data, cost_of):
     networks["full"] = full = keras.Model(*network(shape, classes))
     limit = FLAGS.budget * cost_of(full)
     print(f"training the full network ({full.count_params():,} parameters)")
-    row("full", full, None, *train(full, data))
+    row("full", full, None, *train(full, data, seed))
 
     narrow = narrow_network(shape, classes, cost_of, limit)
     if narrow is None:  # its layers alone may cost more time
@@ -280,7 +287,7 @@ def train_all(seed, profile, data, cost_of):
         networks["uniformly narrow"] = narrow
         print(f"training the narrow one ({narrow.count_params():,} parameters)")
         keras.utils.set_random_seed(seed)
-        row("uniformly narrow", narrow, None, *train(narrow, data))
+        row("uniformly narrow", narrow, None, *train(narrow, data, seed))
 
     keras.utils.set_random_seed(seed)
     networks["grown"] = grown = kgp.GrowPruneModel(
@@ -290,7 +297,7 @@ def train_all(seed, profile, data, cost_of):
         width_multiple=FLAGS.width_multiple,
     )
     print("growing")
-    result = train(grown, data, [PrintStructure()])
+    result = train(grown, data, seed, [PrintStructure()])
     training = grown.ledger.total("training_flops")
     row("grown", grown.compact(), training, *result)
     print()

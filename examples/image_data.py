@@ -53,7 +53,9 @@ def _tfds(name):
     return parts
 
 
-def batches(images, labels, batch_size, seed, augment=True):
+def batches(
+    images, labels, batch_size, seed, augment=True, drop_remainder=False
+):
     """Shuffled training batches, augmented as is usual for CIFAR-10.
 
     Each image is padded with zeros by an eighth of its size on all sides, cut
@@ -66,12 +68,16 @@ def batches(images, labels, batch_size, seed, augment=True):
         seed: Seed of order and augmentation; the same one gives the same
             batches, epoch by epoch.
         augment: Whether to augment at all.
+        drop_remainder: Whether to leave out the last batch of an epoch where
+            it is smaller. Of three images, say, batch norms learn nothing
+            good.
 
     Returns:
         A `tf.data.Dataset` of one epoch, another one each time it is read.
     """
     data = tf.data.Dataset.from_tensor_slices((images, labels))
-    data = data.shuffle(len(images), seed=seed).batch(batch_size)
+    data = data.shuffle(len(images), seed=seed)
+    data = data.batch(batch_size, drop_remainder=drop_remainder)
     if augment:
         numbers = tf.data.Dataset.random(
             seed=seed, rerandomize_each_iteration=True
