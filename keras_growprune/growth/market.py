@@ -1,9 +1,33 @@
 """Buying and selling units and layers at a cost."""
 
+import copy
+from typing import NamedTuple
+
 import numpy as np
+
+from keras_growprune.growth.landing import land
 
 # A sum of floats that should be equal may differ by this share of the whole.
 _ROUNDING = 1e-9
+# The same of one structure's cost, computed among others and alone.
+_NOISE = 1e-13
+
+
+class Offers(NamedTuple):
+    """The next step of each group, and then of each gate.
+
+    Attributes:
+        to: Array `(groups + gates,)`, widths, and whether gates are on.
+        worth: Array, likewise: what is given up or promised.
+        rating: Array, likewise, by which offers are compared: the worth, or
+            less than any; NaN where nothing is offered.
+        cost: Array, likewise: of the network after that step.
+    """
+
+    to: np.ndarray
+    worth: np.ndarray
+    rating: np.ndarray
+    cost: np.ndarray
 
 
 class Market:
@@ -12,6 +36,10 @@ class Market:
     Units of a group are sold and bought in steps between admissible widths
     (see `UnitSpace.multiples`). Nothing is ever sold below the smallest
     admissible width.
+
+    A worth below zero is a noisy estimate, but exactly zero is none: no
+    gradient ever came through, as in a dead ReLU. That rates below any
+    estimate: it goes first and comes back last.
 
     Args:
         space: The `UnitSpace`.
@@ -22,6 +50,11 @@ class Market:
         kept_units: Boolean array `(units,)`: may not be sold.
         kept_gates: Boolean array `(gates,)`: may not be sold.
         lived: Boolean array `(units,)`: has been in the network before.
+
+    Attributes:
+        cost: Of the network.
+        price: Worth per cost of the last step.
+        total: Worth of what was bought, less that of what was sold.
     """
 
     def __init__(
@@ -41,255 +74,273 @@ class Market:
         self.worth = np.asarray(worth, dtype=float)
         self.gate_worth = np.asarray(gate_worth, dtype=float)
         none = np.zeros(self.units.shape, dtype=bool)
+        no_gates = np.zeros(self.gates.shape, dtype=bool)
         self.kept_units = none if kept_units is None else kept_units
+        self.kept_gates = no_gates if kept_gates is None else kept_gates
         self.lived = none if lived is None else lived
-        self.kept_gates = (
-            np.zeros(self.gates.shape, dtype=bool)
-            if kept_gates is None
-            else kept_gates
-        )
-        self.price = 0.0
+        self.widths = space.widths(self.units)
+        self.cost = float(space.cost(self.widths, self.gates))
+        self.price = self.total = 0.0
         self._slices = space.slices()
         self._known_worth = [
             _with_mean_where_unknown(self.worth[part]) for part in self._slices
         ]
+        self._dead, self._dead_gates = self.worth == 0, self.gate_worth == 0
+        self._sold, self._bought = none.copy(), none.copy()
+        self._sold_gates = no_gates.copy()
         # What each group would sell and buy next, until it changes.
-        self._next_sales, self._next_purchases = {}, {}
-        self._widths = space.widths(self.units)
-        self._sold = none.copy()
-        self._bought = none.copy()
-        self._sold_gates = np.zeros(self.gates.shape, dtype=bool)
-        self._cost = float(space.cost(self._widths, self.gates))
+        groups = len(self.widths)
+        self._sales = np.zeros((groups, 3))
+        self._purchases = np.zeros((groups, 4))
+        self._stale_sales = set(range(groups))
+        self._stale_purchases = set(range(groups))
 
-    @property
-    def cost(self):
-        return self._cost
+    def copy(self):
+        """A market that goes on without changing this one."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, (np.ndarray, set)):
+                setattr(other, name, value.copy())
+        return other
 
-    @property
-    def widths(self):
-        return self._widths.copy()
+    def fits(self, limit):
+        """Whether the network costs at most `limit`."""
+        return self.cost <= limit * (1 + _ROUNDING)
 
-    def sell_down_to(self, target):
-        """Sells until the network costs at most `target`, if it can."""
-        while self._cost > target * (1 + _ROUNDING):
-            offers = [
-                (worth / (self._cost - cost), move, cost)
-                for worth, move, cost in self._offers_to_sell()
-                if cost < self._cost
-            ]
-            if not offers:
+    def sell_down_to(self, target, among=True, least=-np.inf):
+        """Sells until the network costs at most `target`, if it can.
+
+        Args:
+            target: Largest cost.
+            among: Boolean array `(groups + gates,)`: what may be sold.
+            least: Stops where `total` is no longer above this.
+        """
+        while not self.fits(target) and self.total > least:
+            if not self._trade(self.offers_to_sell(), among, np.argmin):
                 break
-            self.price, move, cost = min(offers, key=lambda offer: offer[0])
-            self._apply(move, cost)
 
-    def buy_up_to(self, target, newcomers=True, layers=True):
+    def buy_up_to(self, target, newcomers=True, layers=True, most=np.inf):
         """Buys the best promise per cost while anything fits.
 
         Args:
             target: Largest cost.
-            newcomers: Whether to buy also what was not sold just now.
+            newcomers: Whether to buy also what was not sold just now, or has
+                no effect.
             layers: Whether to buy gated layers too.
+            most: Stops where `total` is no longer below this.
         """
-        while True:
-            offers = [
-                (worth / (cost - self._cost), move, cost)
-                for worth, move, cost in self._offers_to_buy(newcomers, layers)
-                if self._cost < cost <= target * (1 + _ROUNDING)
-            ]
-            if not offers:
+        while self.total < most:
+            offers = self.offers_to_buy(newcomers, layers)
+            fits = offers.cost <= target * (1 + _ROUNDING)
+            if not self._trade(offers, fits, np.argmax):
                 break
-            self.price, move, cost = max(offers, key=lambda offer: offer[0])
-            self._apply(move, cost)
 
     def land_on(self, limit):
-        """Ends at most at `limit`, so that no further unit would fit.
+        """Ends at most at `limit`, so that nothing further would fit."""
+        vars(self).update(vars(land(self.copy(), limit)))
 
-        What was sold last is bought back where it fits, then sold units are
-        exchanged against others as long as that raises the total worth, and
-        what room is left goes to whatever fits.
+    def release(self):
+        """Lets go of all that is kept, or not measured, in the network."""
+        self.kept_units = np.zeros_like(self.kept_units)
+        self.kept_gates = np.zeros_like(self.kept_gates)
+        unmeasured = self.gates & np.isnan(self.gate_worth)
+        self.gate_worth = np.where(unmeasured, 0.0, self.gate_worth)
+        self._stale_sales.update(range(len(self.widths)))
+
+    def take(self, offers, index):
+        """Sells or buys what one of the offers says."""
+        to, worth, _, cost = (float(values[index]) for values in offers)
+        group, gate = index, index - len(self.widths)
+        if gate < 0:
+            is_bought = to > self.widths[group]
+            self._set_width(group, int(to))
+        else:
+            is_bought = bool(to)
+            self.gates[gate] = is_bought
+            self._sold_gates[gate] = not is_bought
+        self.total += worth if is_bought else -worth
+        self.cost = cost
+
+    def ratings_per_cost(self, offers):
+        return offers.rating / np.abs(offers.cost - self.cost)
+
+    def offers_to_sell(self):
+        """What each group and each layer would sell next."""
+        for group in self._stale_sales:
+            self._sales[group] = self._next_sale(group)
+        self._stale_sales.clear()
+        widths, worth, rating = self._sales.T
+        to = np.append(widths, np.zeros_like(self.gates))
+        may = self.gates & ~self.kept_gates
+        gate_worth = np.where(may, self.gate_worth, np.nan)
+        return self._offers(to, self.costs(to), worth, rating, gate_worth)
+
+    def offers_to_buy(self, newcomers, layers):
+        """What each group and, if asked, each layer would buy next.
+
+        Args:
+            newcomers, layers: As in `buy_up_to`.
         """
-        self.sell_down_to(limit)
-        if self._cost > limit * (1 + _ROUNDING):
-            # The budget binds more than any grace or missing measurement.
-            self.kept_units = np.zeros_like(self.kept_units)
-            self._next_sales.clear()
-            self.kept_gates = np.zeros_like(self.kept_gates)
-            self.gate_worth = np.nan_to_num(self.gate_worth, nan=0.0)
-            self.sell_down_to(limit)
-        price = self.price
-        self.buy_up_to(limit, newcomers=False)
-        for _ in range(2 * len(self._widths)):
-            if not self._exchange(limit):
-                break
-            self.buy_up_to(limit, newcomers=False)
-        # No new layer comes for leftover room, after the last change.
-        self.buy_up_to(limit, layers=False)
-        self.price = price or self.price
+        for group in self._stale_purchases:
+            self._purchases[group] = self._next_purchase(group)
+        self._stale_purchases.clear()
+        widths, promise, rating, is_known = self._purchases.T
+        if not newcomers:
+            rating = np.where(is_known, rating, np.nan)
+        to = np.append(widths, np.ones_like(self.gates))
+        costs = self.costs(to)
+        known_gates = self._sold_gates & ~self._dead_gates
+        may = ~self.gates & (newcomers | known_gates) & layers
+        gate_promise = self._promises(may, costs[len(widths) :])
+        return self._offers(to, costs, promise, rating, gate_promise)
 
-    def _exchange(self, limit):
-        buys = [
-            offer
-            for offer in self._offers_to_buy(newcomers=False, layers=False)
-            if offer[2] > self._cost
-        ]
-        sells = [o for o in self._offers_to_sell() if o[1][0] == "unit"]
-        best = None
-        for promise, (_, bought, to), _ in buys:
-            for worth, (_, sold, down), _ in sells:
-                if bought == sold or promise <= worth:
-                    continue
-                widths = self._widths.copy()
-                widths[bought], widths[sold] = to, down
-                cost = float(self.space.cost(widths, self.gates))
-                gain = promise - worth
-                fits = self._cost - _ROUNDING * limit <= cost <= limit
-                if fits and (best is None or gain > best[0]):
-                    best = (gain, ("unit", sold, down), ("unit", bought, to))
-        if best is None:
+    def offers_of_layers(self):
+        """All layers that are off, even if nobody knows what they promise."""
+        to = np.append(self.widths, np.ones_like(self.gates))
+        costs, none = self.costs(to), np.full(len(self.widths), np.nan)
+        promises = self._promises(~self.gates, costs[len(none) :])
+        promises = np.where(self.gates, np.nan, np.nan_to_num(promises))
+        return self._offers(to, costs, none, none, promises)
+
+    def costs(self, to):
+        """Costs of all variants with one width or one gate changed.
+
+        Args:
+            to: Array `(groups + gates,)`, to what they are changed.
+
+        Returns:
+            Array `(groups + gates,)`.
+        """
+        groups, variants = len(self.widths), np.arange(len(to))
+        state = np.append(self.widths, self.gates)
+        states = np.tile(state, (len(to), 1))
+        states[variants, variants] = to
+        return self.space.cost(states[:, :groups], states[:, groups:] > 0)
+
+    def differs(self, cost):
+        """Whether a cost is another one than the network's."""
+        return np.abs(cost - self.cost) > _NOISE * self.cost
+
+    def _offers(self, to, costs, worth, rating, gate_worth):
+        """Offers of what makes the network cheaper, if it is sold, or dearer.
+
+        What is inside a layer that is off does neither.
+        """
+        gate_rating = np.where(self._dead_gates, -np.inf, gate_worth)
+        gate_rating[np.isnan(gate_worth)] = np.nan
+        rating = np.append(rating, gate_rating)
+        is_dearer = to > np.append(self.widths, self.gates)
+        has_effect = self.differs(costs) & (is_dearer == (costs > self.cost))
+        rating[~has_effect] = np.nan
+        return Offers(to, np.append(worth, gate_worth), rating, costs)
+
+    def _trade(self, offers, among, best):
+        """Takes the offer that rates best per cost; whether there was one."""
+        (there,) = np.nonzero(among & ~np.isnan(offers.rating))
+        if not len(there):
             return False
-        for move in best[1:]:
-            widths = self._widths.copy()
-            widths[move[1]] = move[2]
-            self._apply(move, float(self.space.cost(widths, self.gates)))
+        index = there[best(self.ratings_per_cost(offers)[there])]
+        cost = abs(offers.cost[index] - self.cost)
+        self.price = float(offers.worth[index] / cost)
+        self.take(offers, index)
         return True
 
-    def _costs(self, widths, gates):
-        """Costs of all variants with one width or one gate changed."""
-        groups, layers = len(self._widths), len(self.gates)
-        all_widths = np.tile(self._widths, (groups + layers, 1))
-        all_gates = np.tile(self.gates, (groups + layers, 1))
-        index = np.arange(groups)
-        all_widths[index, index] = widths
-        index = np.arange(layers)
-        all_gates[groups + index, index] = gates
-        costs = self.space.cost(all_widths, all_gates)
-        return costs[:groups], costs[groups:]
-
-    def _offers_to_sell(self):
-        sales = [self._next_sale(group) for group in range(len(self._widths))]
-        widths = np.array([to for to, _ in sales], dtype=int)
-        costs, gate_costs = self._costs(widths, np.zeros_like(self.gates))
-        offers = [
-            (worth, ("unit", group, to), float(costs[group]))
-            for group, (to, worth) in enumerate(sales)
-            if worth is not None
-        ]
-        for gate in np.flatnonzero(self.gates & ~self.kept_gates):
-            worth = self.gate_worth[gate]
-            if not np.isnan(worth):
-                move = ("gate", gate, False)
-                offers.append((float(worth), move, float(gate_costs[gate])))
-        return offers
-
     def _next_sale(self, group):
-        """Width and worth that a group would lose; None if it keeps all."""
-        if group not in self._next_sales:
-            to = self.space.narrower(group, self._widths[group])
-            count = self._widths[group] - to
-            chosen = self._cheapest(group, count)
-            worth = None
-            if count and len(chosen) == count:
-                worth = float(np.sum(self._known_worth[group][chosen]))
-            self._next_sales[group] = to, worth
-        return self._next_sales[group]
-
-    def _offers_to_buy(self, newcomers, layers):
-        purchases = [
-            self._next_purchase(group) for group in range(len(self._widths))
-        ]
-        widths = np.array([to for to, _, _ in purchases], dtype=int)
-        costs, gate_costs = self._costs(widths, np.ones_like(self.gates))
-        offers = [
-            (promise, ("unit", group, to), float(costs[group]))
-            for group, (to, promise, all_known) in enumerate(purchases)
-            if promise is not None and (newcomers or all_known)
-        ]
-        for gate in np.flatnonzero(~self.gates) if layers else ():
-            if newcomers or self._sold_gates[gate]:
-                move = ("gate", gate, True)
-                cost = float(gate_costs[gate])
-                promise = self._promise_of_gate(gate, cost - self._cost)
-                if promise is not None:
-                    offers.append((promise, move, cost))
-        return offers
+        """Width, worth and rating of what a group would lose; NaN if it keeps
+        all."""
+        to = self.space.narrower(group, self.widths[group])
+        count = self.widths[group] - to
+        chosen = self._cheapest(group, count)
+        if not count or len(chosen) < count:
+            return to, np.nan, np.nan
+        worth = np.sum(self._known_worth[group][chosen])
+        dead = self._dead[self._slices[group]][chosen]
+        return to, worth, _rating(worth, dead)
 
     def _next_purchase(self, group):
-        """Width that a group would get, its promise, and whether all that
-        comes was sold just now; no promise if the group has all."""
-        if group not in self._next_purchases:
-            to = self.space.wider(group, self._widths[group])
-            count = to - self._widths[group]
-            promise, all_known = None, False
-            if count:
-                part, worth = self._slices[group], self._known_worth[group]
-                chosen = self._next_to_buy(group, count)
-                known = self._sold[part][chosen]
-                # The mean worth of the present units times their number before
-                # and after: what they are worth is shared with the newcomers.
-                earning = self.units[part] & ~self._bought[part]
-                share = float(np.sum(worth[earning])) / to
-                promise = float(np.sum(np.where(known, worth[chosen], share)))
-                all_known = bool(known.all())
-            self._next_purchases[group] = to, promise, all_known
-        return self._next_purchases[group]
+        """Width that a group would get, promise and rating of what comes, NaN
+        if it has all; and whether all of that was sold just now, for some
+        effect."""
+        to = self.space.wider(group, self.widths[group])
+        count = to - self.widths[group]
+        if not count:
+            return to, np.nan, np.nan, False
+        part, worth = self._slices[group], self._known_worth[group]
+        chosen = self._next_to_buy(group, count)
+        known, dead = self._sold[part][chosen], self._dead[part][chosen]
+        # The mean worth of the present units times their number before and
+        # after: what they are worth is shared with the newcomers.
+        earning = self.units[part] & ~self._bought[part]
+        share = np.sum(worth[earning]) / to
+        promise = np.sum(np.where(known | dead, worth[chosen], share))
+        is_known = known.all() and not dead.all()
+        return to, promise, _rating(promise, dead), is_known
 
-    def _promise_of_gate(self, gate, cost):
-        """What a layer of a given cost that is not there may be worth.
+    def _promises(self, layers, costs):
+        """What layers that are not there may be worth.
 
-        Its own worth, else the mean of its kind, else that of all layers. The
-        first layer of all promises as much per cost as the units of the
-        network; None while it is not measured yet.
+        Their own worth, else the mean of their kind, else that of all layers.
+        The first layer of all promises as much per cost as the units of the
+        network; nobody knows about others while that one is not measured.
+
+        Args:
+            layers: Boolean array `(gates,)`, which ones are meant.
+            costs: Array `(gates,)`, of the network with each of them.
+
+        Returns:
+            Array `(gates,)`, NaN for all others and where nobody knows.
         """
-        if not np.isnan(self.gate_worth[gate]):
-            return float(self.gate_worth[gate])
+        promises = np.where(layers, self.gate_worth, np.nan)
         kinds = self.space.gate_kinds
         measured = self.gates & ~np.isnan(self.gate_worth)
-        alike = measured & (kinds == kinds[gate])
-        for known in (alike, measured):
+        for gate in np.flatnonzero(layers & np.isnan(promises)):
+            alike = measured & (kinds == kinds[gate])
+            known = alike if alike.any() else measured
             if known.any():
-                return float(np.mean(self.gate_worth[known]))
-        if self.gates.any():
-            return None
-        earning = self.units & ~np.isnan(self.worth)
-        return float(np.sum(self.worth[earning])) * cost / self._cost
+                promises[gate] = np.mean(self.gate_worth[known])
+            elif not self.gates.any():
+                worth = np.nansum(self.worth[self.units])
+                promises[gate] = worth * (costs[gate] - self.cost) / self.cost
+        return promises
 
     def _cheapest(self, group, count):
         """Indices in the group of the units that would be sold next."""
         part = self._slices[group]
         may = np.flatnonzero(self.units[part] & ~self.kept_units[part])
         worth = self._known_worth[group][may]
-        return may[np.argsort(worth, kind="stable")[:count]]
+        order = np.lexsort((worth, ~self._dead[part][may]))
+        return may[order[:count]]
 
     def _next_to_buy(self, group, count):
-        """What was sold just now, then units that never lived, then others."""
+        """What was sold just now, then units that never lived, then others;
+        what has no effect comes after all of them."""
         part = self._slices[group]
         may = np.flatnonzero(~self.units[part])
         rank = np.where(self._sold[part], 0, np.where(self.lived[part], 2, 1))
         worth = self._known_worth[group]
         worth = np.where(rank == 1, 0.0, worth)  # in their own order
+        rank[self._dead[part]] = 3
         order = np.lexsort((-worth[may], rank[may]))
         return may[order[:count]]
 
-    def _apply(self, move, cost):
-        kind, index, to = move
-        if kind == "gate":
-            self.gates[index] = to
-            self._sold_gates[index] = not to
+    def _set_width(self, group, width):
+        part = self._slices[group]
+        change = width - self.widths[group]
+        if change < 0:
+            chosen = part.start + self._cheapest(group, -change)
         else:
-            part = self._slices[index]
-            change = to - self._widths[index]
-            if change < 0:
-                chosen = self._cheapest(index, -change)
-            else:
-                chosen = self._next_to_buy(index, change)
-            self.units[part.start + chosen] = change > 0
-            was_sold = self._sold[part.start + chosen]
-            self._bought[part.start + chosen] = (change > 0) & ~was_sold
-            self._sold[part.start + chosen] = change < 0
-            self._widths[index] = to
-            self._next_sales.pop(index, None)
-            self._next_purchases.pop(index, None)
-        self._cost = cost
+            chosen = part.start + self._next_to_buy(group, change)
+        self.units[chosen] = change > 0
+        self._bought[chosen] = (change > 0) & ~self._sold[chosen]
+        self._sold[chosen] = change < 0
+        self.widths[group] = width
+        self._stale_sales.add(group)
+        self._stale_purchases.add(group)
+
+
+def _rating(worth, dead):
+    """What units are compared by: less than any worth if all are dead."""
+    return -np.inf if dead.all() else worth
 
 
 def _with_mean_where_unknown(worth):

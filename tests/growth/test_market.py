@@ -162,6 +162,119 @@ def test_an_unmeasured_unit_counts_as_the_mean_of_its_group():
     assert market.price == 3.0
 
 
+def test_what_has_no_effect_goes_before_what_seems_to_harm():
+    space = linear_space([2, 3], [1, 1])
+    market = Market(space, np.ones(5), [], [-5, 1, -1, 0, 3], [])
+    market.sell_down_to(4)
+    assert market.units.tolist() == [True, True, True, False, True]
+    assert (market.price, market.total) == (0.0, 0.0)
+    market.sell_down_to(3)
+    assert market.units.tolist() == [False, True, True, False, True]
+    assert (market.price, market.total) == (-5.0, 5.0)
+
+
+def test_a_layer_without_effect_goes_before_one_that_seems_to_harm():
+    space = linear_space([1], [1], gate_costs=[2, 2])
+    market = Market(space, [1], [1, 1], [1], [-3, 0])
+    market.sell_down_to(3)
+    assert market.gates.tolist() == [True, False]
+
+
+def test_a_step_with_some_effect_counts_as_its_sum():
+    # 0 + 2 against -1 + 0.5; two units without any effect come before both.
+    space = linear_space([4, 4, 4], [1, 1, 1], multiples=[2, 2, 2])
+    worth = [0, 2, 9, 9, -1, 0.5, 9, 9, 9, 0, 9, 0]
+    market = Market(space, np.ones(12), [], worth, [])
+    order = []
+    for target in (10, 8, 6):
+        before = market.units.copy()
+        market.sell_down_to(target)
+        order.append(np.flatnonzero(before & ~market.units).tolist())
+    assert order == [[9, 11], [4, 5], [0, 1]]
+
+
+def test_what_was_not_measured_is_not_without_effect():
+    # Its group's mean is zero, too, but that is a guess.
+    space = linear_space([3, 2], [1, 1])
+    market = Market(space, np.ones(5), [], [0, NAN, NAN, -1, 5], [])
+    market.sell_down_to(4)
+    assert market.units.tolist() == [False, True, True, True, True]
+    market.sell_down_to(3)
+    assert market.units.tolist() == [False, True, True, False, True]
+
+
+def test_what_has_no_effect_comes_back_last():
+    # Sold just now are -1 and 0. A newcomer promises (3 - 1) / 3 in the first
+    # group, -4 / 2 and then -4 / 3 in the second.
+    space = linear_space([4, 3], [1, 1])
+    worth = [-1, 0, 3, NAN, -4, NAN, NAN]
+    market = Market(space, [1, 1, 1, 0, 1, 0, 0], [], worth, [])
+    market.sell_down_to(2)
+    order = []
+    for target in range(3, 8):
+        before = market.units.copy()
+        market.buy_up_to(target)
+        order += np.flatnonzero(market.units & ~before).tolist()
+    assert order == [0, 3, 5, 6, 1]
+
+
+def test_what_had_no_effect_long_ago_promises_nothing():
+    # Not the share of its group, 8 / 2, but less than 0.2 / 2.
+    space = linear_space([2, 2], [1, 1])
+    market = Market(space, [1, 0, 1, 0], [], [8, 0, 0.2, NAN], [])
+    market.buy_up_to(3)
+    assert market.units.tolist() == [True, False, True, True]
+    market.buy_up_to(4)
+    assert market.units.all()
+
+
+def test_what_had_no_effect_adds_nothing_to_a_promise():
+    # Two units come at once: 12 / 4 + 0 against 7 / 2.
+    space = linear_space([4, 2], [1, 2], multiples=[2, 1])
+    worth = [6, 6, NAN, 0, 7, NAN]
+    market = Market(space, [1, 1, 0, 0, 1, 0], [], worth, [])
+    market.buy_up_to(6)
+    assert market.widths.tolist() == [2, 2]
+    assert market.price == 1.75
+
+
+def test_nothing_is_sold_that_makes_the_network_dearer():
+    # An odd width costs more than the even one above it.
+    space = UnitSpace(
+        np.array([4]),
+        np.array([1]),
+        np.zeros(0, int),
+        lambda widths, gates: np.sum(widths + 5 * (widths % 2), axis=-1),
+    )
+    market = Market(space, np.ones(4), [], np.ones(4), [])
+    market.sell_down_to(3)
+    assert market.widths.tolist() == [4]
+
+
+def test_a_copy_goes_on_by_itself():
+    space = linear_space([3, 2], [1, 1], gate_costs=[2])
+    market = Market(space, np.ones(5), [1], [1, 2, 3, 4, 5], [9])
+    market.sell_down_to(5)
+    other = market.copy()
+    other.sell_down_to(3)
+    other.buy_up_to(9)
+    assert (market.cost, market.total) == (5.0, -3.0)
+    assert market.widths.tolist() == [1, 2]
+    market.buy_up_to(9)
+    assert market.units.all() and market.gates.all()
+    assert market.total == other.total == 0.0
+
+
+def test_what_has_no_effect_does_not_return_while_others_might():
+    space = linear_space([2], [1], gate_costs=[2])
+    market = Market(space, [1, 1], [1], [4, 0], [0])
+    market.sell_down_to(1)
+    market.buy_up_to(9, newcomers=False)
+    assert market.cost == 1.0
+    market.buy_up_to(9)
+    assert market.cost == 4.0
+
+
 def test_a_promise_is_the_mean_worth_times_width_before_by_after():
     # 6 * 1 / 2 = 3 for cost 1, against (4 + 5) / 2 * 2 / 3 = 3 for cost 2.
     space = linear_space([3, 3], [1, 2])
@@ -283,7 +396,7 @@ def test_landing_does_not_exchange_for_less_worth():
 
 def test_landing_spends_leftover_room_on_units_only():
     space = linear_space([3], [1], gate_costs=[2])
-    market = Market(space, [1, 0, 0], [0], [1, NAN, NAN], [100])
+    market = Market(space, [1, 0, 0], [0], [1, NAN, NAN], [NAN])
     market.land_on(3)
     assert market.units.tolist() == [True, True, True]
     assert market.gates.tolist() == [False]

@@ -141,6 +141,26 @@ def test_logits_of_worthless_units_are_bounded():
     assert state.logits[[0, 3]].tolist() == [-20.0, -20.0]
 
 
+def test_a_dead_unit_goes_before_one_of_negative_worth():
+    state = make_state([1] * 8, [1], [-3, 1, 4, 5] + [4, 4, 4, 0], [99])
+    state.price = 2.0
+    units, _ = SaliencyRule().decide(state, make_space(), 18)
+    assert units.tolist() == [True] * 7 + [False]
+    assert state.price == 2.0  # what is worth nothing tells no price
+    assert np.isfinite(state.logits).all()
+    units, _ = SaliencyRule().decide(state, make_space(), 17)
+    assert units.tolist() == [False] + [True] * 6 + [False]
+
+
+def test_landing_brings_a_layer_back_that_was_sold_before():
+    # The layer costs 8: as much as four units of the second group, which are
+    # worth less than its 9.
+    state = make_state([1] * 8, [0], [5, 5, 5, 5] + [2, 2, 2, 8], [9])
+    units, gates = SaliencyRule().land(state, make_space(), 14)
+    assert gates.tolist() == [True]
+    assert units.tolist() == [True] * 4 + [False] * 3 + [True]
+
+
 def test_deciding_leaves_the_present_network_untouched():
     state = make_state([1] * 8, [1], [1, 2, 3, 4] * 2, [0.1])
     SaliencyRule().decide(state, make_space(), 8)
