@@ -16,6 +16,7 @@ from keras_growprune.backend.tensorflow import either
 from keras_growprune.backend.tensorflow import elastic_variable
 from keras_growprune.backend.tensorflow import free
 from keras_growprune.backend.tensorflow import gradients
+from keras_growprune.backend.tensorflow import is_only_replica
 from keras_growprune.backend.tensorflow import is_tracing
 from keras_growprune.backend.tensorflow import read
 from keras_growprune.backend.tensorflow import refine_shape
@@ -41,6 +42,7 @@ __all__ = [
     "elastic_variable",
     "free",
     "gradients",
+    "is_only_replica",
     "is_tracing",
     "read",
     "refine_shape",

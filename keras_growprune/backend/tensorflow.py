@@ -261,6 +261,12 @@ def replica_count():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def is_only_replica():
+    """Whether what runs now runs on one replica, and there are no others."""
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync == 1
+
+
 def sum_over_replicas(value):
     """Sum of a tensor over all replicas, where there are several."""
     context = tf.distribute.get_replica_context()

@@ -31,7 +31,6 @@ from keras_growprune.keras_internals.layers import own_functions
 from keras_growprune.keras_internals.layers import own_variables
 from keras_growprune.keras_internals.layers import parts
 from keras_growprune.keras_internals.layers import refresh_target_shape
-from keras_growprune.keras_internals.layers import replaced_weight
 from keras_growprune.keras_internals.layers import takes_training
 from keras_growprune.keras_internals.layers import trusting
 from keras_growprune.keras_internals.lazy_functional import LazyFunctional
@@ -41,7 +40,6 @@ from keras_growprune.keras_internals.optimizers import carry_accumulators
 from keras_growprune.keras_internals.optimizers import (
     check_optimizer_can_be_carried,
 )
-from keras_growprune.keras_internals.optimizers import inner_optimizer
 from keras_growprune.keras_internals.optimizers import (
     no_reduction_on_one_replica,
 )
@@ -88,7 +86,6 @@ __all__ = [
     "graph_structure",
     "has_mask",
     "has_own_train_step",
-    "inner_optimizer",
     "input_shapes",
     "is_callback_list",
     "is_elastic",
@@ -109,7 +106,6 @@ __all__ = [
     "read_variable",
     "refresh_target_shape",
     "release_memory",
-    "replaced_weight",
     "resize_variable",
     "restore_variable",
     "set_tensor_shape",

@@ -116,21 +116,6 @@ def trusting(layer):
         global_state.set_global_attribute(name, before)
 
 
-@contextlib.contextmanager
-def replaced_weight(layer, name, tensor):
-    """Inside, a layer computes with a tensor in the place of a weight.
-
-    Past Keras's tracking of attributes: the variable stays the layer's.
-    """
-    attributes = vars(layer)
-    variable = attributes[name]
-    attributes[name] = tensor
-    try:
-        yield
-    finally:
-        attributes[name] = variable
-
-
 def parts(layer):
     """The layers that a layer has as its attributes."""
     return list(getattr(layer, "_layers", ()))

@@ -3,7 +3,6 @@
 import contextlib
 
 import keras
-import tensorflow as tf
 
 from keras_growprune import backend
 from keras_growprune.keras_internals.running import doing
@@ -172,8 +171,7 @@ def no_reduction_on_one_replica(optimizer):
     several MiB at each change of structure.
     """
     inner = inner_optimizer(optimizer)
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync != 1:
+    if not backend.is_only_replica():
         yield
         return
     inner._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars

@@ -1,7 +1,8 @@
 """Keras's own training loop."""
 
 import keras
-import tensorflow as tf
+
+from keras_growprune import backend
 
 
 def compute_loss(model, x, y, y_pred, sample_weight):
@@ -12,8 +13,8 @@ def compute_loss(model, x, y, y_pred, sample_weight):
 
 def track_loss(model, loss, batch_size):
     """Counts a batch's loss in the metric `loss`."""
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    model._loss_tracker.update_state(loss * replicas, sample_weight=batch_size)
+    loss = loss * backend.replica_count()
+    model._loss_tracker.update_state(loss, sample_weight=batch_size)
 
 
 def is_callback_list(callbacks):

@@ -147,7 +147,8 @@ class GrowthController:
             else:
                 self._decide()
         self.network.norms.start_period(
-            keeps=self._restructured or not self.state.settled
+            keeps=self._restructured or not self.state.settled,
+            forgets=self.state.period % self.state.parts == 0,
         )
         self._prepare_gates()
         self._clock.start(time.perf_counter() - started)

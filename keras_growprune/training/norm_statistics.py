@@ -114,10 +114,16 @@ class NormStatistics:
                 self._keeps, lambda: self._kept.keep(tensors), lambda: None
             )
 
-    def start_period(self, keeps):
-        """Forgets what was kept, and says whether steps keep examples."""
+    def start_period(self, keeps, forgets=True):
+        """Says whether steps keep examples.
+
+        Args:
+            keeps: Whether they do.
+            forgets: Whether what was kept is forgotten: at the beginning of
+                an epoch, since a run that was broken off begins there.
+        """
         self._keeps.assign(keeps)
-        if self._kept is not None:
+        if self._kept is not None and (forgets or not keeps):
             self._kept.forget()
 
     def refresh(self, model):
