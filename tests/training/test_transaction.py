@@ -10,7 +10,6 @@ import keras_growprune as kgp
 from keras_growprune.structure import Structure
 from keras_growprune.training import checkpoint
 from keras_growprune.training.transaction import Transaction
-from tests.networks import FULL
 from tests.networks import compile_model
 from tests.networks import examples
 from tests.networks import grow
@@ -114,7 +113,13 @@ def interrupt_at(line_number, function):
 
 
 def ready(rule="saliency"):
-    model = grow(network(), kgp.Budget(params=0.6), schedule=FULL, rule=rule)
+    """A model with units and a block that were never in the network."""
+    schedule = kgp.GrowthSchedule(0.4, 1.0, 0.5, 0.9)
+    model = grow(
+        network(), kgp.Budget(params=0.6), schedule=schedule, rule=rule
+    )
+    units = np.array([1, 1, 0, 0, 1, 1, 0], bool)
+    model.restructure(Structure(units, [False]))
     compile_model(model, keras.optimizers.SGD(0.1, momentum=0.9))
     x, y = examples(model, 8)
     model.train_on_batch(x, y)
@@ -124,11 +129,13 @@ def ready(rule="saliency"):
 
 def changes(model):
     """Calls that change the structure of a `ready` model."""
-    units = model.structure.units.copy()
-    units[[0, 2, 5]] = False
+    units = np.array([0, 1, 1, 1, 0, 1, 1], bool)
+    growth = model._growth
+    growth.state.period, growth.state.periods = 4, 10
     return {
-        "widths": lambda: model.restructure(Structure(units, [True])),
-        "a block": lambda: model.restructure(Structure(units, [False])),
+        "widths": lambda: model.restructure(Structure(units, [False])),
+        "a block": lambda: model.restructure(Structure(units, [True])),
+        "deciding": growth.begin_period,
         "settling": model.settle,
     }
 
@@ -164,7 +171,7 @@ def check_every(step, name, rule, first=1):
 
 
 RULES = ["saliency", "paper"]
-CHANGES = ["widths", "a block", "settling"]
+CHANGES = ["widths", "a block", "deciding", "settling"]
 
 
 @pytest.mark.parametrize("rule", RULES)
