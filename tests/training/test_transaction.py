@@ -50,7 +50,7 @@ def network():
 def everything(model):
     """All that a change may touch, as a flat list."""
     arrays = checkpoint.to_arrays(model._growth)
-    values = [arrays[key] for key in sorted(arrays)]
+    values = [np.array(arrays[key]) for key in sorted(arrays)]
     values += [v.numpy() for v in model.variables]
     values += [v.numpy() for v in model.optimizer.variables]
     values += [np.array(v.shape) for v in model.variables]
@@ -127,6 +127,14 @@ def ready(rule="saliency"):
     return model, x, y
 
 
+def copy_to_host(model):
+    """As a change begins: the host then knows what is on the device."""
+    network = model._growth.network
+    for index, weight in enumerate(network.blueprint.map.weights):
+        entries = network.blueprint.map.indices(weight, network.structure)
+        network.store.read(index, entries)
+
+
 def changes(model):
     """Calls that change the structure of a `ready` model."""
     units = np.array([0, 1, 1, 1, 0, 1, 1], bool)
@@ -152,8 +160,7 @@ def check_every(step, name, rule, first=1):
     model, x, y = ready(rule)
     change = changes(model)[name]
     outputs = model.predict(x, verbose=0)
-    # What is on the device is copied to the host, which changes nothing.
-    interrupt_at(400, change)
+    copy_to_host(model)
     before, structure = everything(model), model.structure
     line, broken_off = first, 0
     while interrupt_at(line, change):
