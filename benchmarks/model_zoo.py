@@ -8,7 +8,8 @@ Each network is built without weights, converted, cut to a random half of its
 units and of its gated layers, and compared, before and after: the converted
 network with the given one, the compact network with the one that grows, and
 with a witness of full size in which what left has zeros where it is read and
-garbage where it is written.
+garbage where it is written. And what `predict` answers after the cut, traced
+before it with all units, is compared with what the compact network answers.
 """
 
 import pathlib
@@ -42,6 +43,7 @@ COLUMNS = [
     "error: converted",
     "compact",
     "witness",
+    "one trace",
     "FLOPs, millions",
     "after",
     "converted in s",
@@ -127,17 +129,28 @@ def check(plain):
         "error_converted": difference(plain, model, images),
     }
     structure = random_half(model)
+    # The layers that are to stay, with all of their units: then only widths
+    # change, and a function that is traced now serves the rest too.
+    everything = np.ones_like(structure.units)
+    model.restructure(kgp.Structure(everything, structure.gates))
+    model.predict_on_batch(images)
     started = time.perf_counter()
     model.restructure(structure)
     row["restructure"] = time.perf_counter() - started
     small = model.compact()
+    answers = model.predict_on_batch(images)
+    expected = np.array(small(images, training=False))
+    row["error_trace"] = None
+    if not model.coupling_report().traced_anew:
+        row["error_trace"] = float(
+            np.abs(answers - expected).max() / np.abs(expected).max()
+        )
     row["error_compact"] = difference(model, small, images)
     if looks_at_all_channels(model):
         row["error_witness"] = None
     else:
         full = convert(plain)
         witness.make_witness(full, structure)
-        everything = np.ones_like(structure.units)
         full.restructure(kgp.Structure(everything, structure.gates))
         row["error_witness"] = difference(full, small, images)
     row["flops"] = kgp.count_flops(plain)
@@ -149,7 +162,12 @@ def entries(name, row):
     """A line of the table."""
     errors = [
         "-" if row[key] is None else f"{row[key]:.0e}"
-        for key in ("error_converted", "error_compact", "error_witness")
+        for key in (
+            "error_converted",
+            "error_compact",
+            "error_witness",
+            "error_trace",
+        )
     ]
     return [
         name,

@@ -12,8 +12,8 @@ import keras_growprune as kgp
 @pytest.mark.parametrize("name", ["MobileNetV3Small"])
 def test_networks_of_keras_convert_exactly(name):
     row = model_zoo.check(model_zoo.build(name, size=32))
-    for error in ("error_converted", "error_compact", "error_witness"):
-        assert row[error] < 1e-4, error
+    for error in ("converted", "compact", "witness", "trace"):
+        assert row[f"error_{error}"] < 1e-4, error
     assert row["share"] > 0.9
     assert 0.1 < row["flops_after"] / row["flops"] < 0.4
     assert row["convert"] < 10
