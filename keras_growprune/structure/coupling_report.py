@@ -1,5 +1,6 @@
 """A table of what depends on what in a network."""
 
+import copy
 import dataclasses
 import math
 
@@ -48,13 +49,12 @@ class CouplingReport:
             all widths; else functions are traced anew for each structure.
 
     Args:
-        channel_map: A `ChannelMap`.
-        traced_anew: See above.
+        channel_map: A `ChannelMap`, while the network has its full widths.
     """
 
-    def __init__(self, channel_map, traced_anew=None):
+    def __init__(self, channel_map):
         self._map = channel_map
-        self.traced_anew = dict(traced_anew or {})
+        self.traced_anew = {}
         multiples = channel_map.units_to_channels()
         whys = self._whys()
         self.groups = [
@@ -71,6 +71,12 @@ class CouplingReport:
         self.gates = [gate.name for gate in channel_map.gates]
         self.frozen = self._frozen()
         self.growable_share = self._share()
+
+    def with_traces(self, reasons):
+        """The same report, with what is traced anew and why."""
+        report = copy.copy(self)
+        report.traced_anew = dict(reasons)
+        return report
 
     def _whys(self):
         """For each group the reasons of its ties, in the graph's order."""

@@ -8,6 +8,7 @@ from keras_growprune import keras_internals
 from keras_growprune.cost import FlopsCost
 from keras_growprune.cost import ParameterCost
 from keras_growprune.growth import UnitSpace
+from keras_growprune.structure import CouplingReport
 from keras_growprune.structure import find_branch_points
 from keras_growprune.structure import find_factor_points
 from keras_growprune.structure import find_identity_branches
@@ -29,6 +30,7 @@ class Blueprint:
 
     Attributes:
         map: The `ChannelMap`.
+        report: The `CouplingReport`.
         budget, schedule, rule: What decides on the structure.
         cost, flops, params: Costs of a structure: in the budget's measure,
             multiply-adds (None where inputs have no known size), parameters.
@@ -49,6 +51,7 @@ class Blueprint:
         self.rule = rule
         calls = keras_internals.graph_calls(model)
         self.map = trace_channels(calls, model.outputs)
+        self.report = CouplingReport(self.map)
         validation.check_not_grown_elsewhere(model, self.map)
         # Time falls only where a whole block of the device goes.
         asked = 1 if width_multiple == "auto" else width_multiple

@@ -10,7 +10,6 @@ from keras_growprune.export import compact_model
 from keras_growprune.export import export_saved_model
 from keras_growprune.export import untrained_model
 from keras_growprune.growth import GrowthSchedule
-from keras_growprune.structure import CouplingReport
 from keras_growprune.training import checkpoint
 from keras_growprune.training import validation
 from keras_growprune.training.blueprint import Blueprint
@@ -183,8 +182,9 @@ class GrowPruneModel(keras_internals.LazyFunctional):
         Returns:
             A `CouplingReport`; `print` it, or read its attributes.
         """
-        return CouplingReport(
-            self._growth.blueprint.map, self._growth.network.one_trace.reasons
+        growth = self._growth
+        return growth.blueprint.report.with_traces(
+            growth.network.one_trace.reasons
         )
 
     # Training

@@ -78,3 +78,16 @@ def test_the_table_names_all_of_it(report):
     ):
         assert part in text
     assert repr(report) == text
+
+
+def test_the_report_is_the_same_while_layers_are_out_of_the_network():
+    inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    y = keras.layers.Reshape((36, 4))(keras.layers.Conv2D(4, 1)(x))
+    y = keras.layers.Reshape((6, 6, 4))(keras.layers.Dense(4)(y))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Add()([x, y]))
+    network = keras.Model(inputs, keras.layers.Dense(2)(x))
+    model = kgp.growable(network, kgp.Budget(params=0.9), seed=0)
+    before = str(model.coupling_report())
+    model.restructure(kgp.Structure(model.structure.units, [False]))
+    assert str(model.coupling_report()) == before
