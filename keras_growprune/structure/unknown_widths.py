@@ -103,15 +103,7 @@ def _layer_normalization(layer, inputs):
     centered = ops.subtract(values, mean)
     variance = ops.mean(ops.square(centered), axis=axis, keepdims=True)
     scale = ops.rsqrt(ops.add(variance, layer.epsilon))
-    rank = len(inputs.shape)
-    if layer.gamma is not None:
-        gamma = ops.cast(layer.gamma, dtype)
-        scale = ops.multiply(scale, _along(gamma, axis, rank))
-    outputs = ops.multiply(centered, scale)
-    if layer.beta is not None:
-        beta = ops.cast(layer.beta, dtype)
-        outputs = ops.add(outputs, _along(beta, axis, rank))
-    return ops.cast(outputs, layer.compute_dtype)
+    return _with_gamma_and_beta(layer, ops.multiply(centered, scale), axis)
 
 
 def group_normalization(layer):
@@ -133,13 +125,7 @@ def _group_normalization(layer, inputs):
     outputs = ops.reshape(
         ops.multiply(ops.subtract(values, mean), scale), sizes
     )
-    if layer.gamma is not None:
-        gamma = ops.cast(layer.gamma, dtype)
-        outputs = ops.multiply(outputs, _along(gamma, axis, rank))
-    if layer.beta is not None:
-        beta = ops.cast(layer.beta, dtype)
-        outputs = ops.add(outputs, _along(beta, axis, rank))
-    return ops.cast(outputs, layer.compute_dtype)
+    return _with_gamma_and_beta(layer, outputs, axis)
 
 
 def reshape(layer):
@@ -187,6 +173,16 @@ def _with_bias_and_activation(layer, outputs):
         bias = _along(layer.bias, axis, len(outputs.shape))
         outputs = ops.add(outputs, ops.cast(bias, outputs.dtype))
     return outputs if layer.activation is None else layer.activation(outputs)
+
+
+def _with_gamma_and_beta(layer, outputs, axis):
+    rank = len(outputs.shape)
+    for name, combine in (("gamma", ops.multiply), ("beta", ops.add)):
+        weight = getattr(layer, name)
+        if weight is not None:
+            weight = ops.cast(weight, outputs.dtype)
+            outputs = combine(outputs, _along(weight, axis, rank))
+    return ops.cast(outputs, layer.compute_dtype)
 
 
 def _along(values, axis, rank):
