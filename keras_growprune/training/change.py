@@ -106,6 +106,7 @@ class Change:
             )
             replaced.append(raw)
         index.renew()
+        self._network.resized += 1  # never the same again, also if undone
         # Nobody needs them, once all is done.
         transaction.at_the_end(lambda: [backend.free(raw) for raw in replaced])
 

@@ -80,11 +80,13 @@ class FunctionCache:
         self._sets.clear()
         self._compiled.clear()
 
-    def follow(self, transaction):
+    def follow(self, transaction, keeps_others):
         """Gives the model the functions of the network that there is now.
 
         Args:
             transaction: The `Transaction` that it is part of.
+            keeps_others: Whether the functions of other networks can be found
+                again.
         """
         before, key = self._key, self._key_of()
         if before == key:
@@ -95,7 +97,8 @@ class FunctionCache:
             lambda: self._set(key, trains),
             undo=lambda: self._set(before, trains),
         )
-        transaction.at_the_end(self._drop_oldest)
+        most = _MOST_SETS if keeps_others else 1
+        transaction.at_the_end(lambda: self._drop_oldest(most))
 
     def _set(self, key, trains):
         self._key = key
@@ -114,9 +117,10 @@ class FunctionCache:
             kind: each for kind, each in functions.items() if each is not None
         }
 
-    def _drop_oldest(self):
+    def _drop_oldest(self, most):
         self._sets.setdefault(self._key, {})
         self._sets.move_to_end(self._key)
-        if len(self._sets) > _MOST_SETS:
-            self._sets.popitem(last=False)
+        if len(self._sets) > most:
+            while len(self._sets) > most:
+                self._sets.popitem(last=False)
             keras_internals.release_memory()

@@ -36,6 +36,7 @@ class GrowingNetwork:
         norms: The `NormStatistics`.
         gates: The `TrainedGates`.
         gates_on: Vector on the device, which gated layers are on.
+        resized: How often variables of known sizes were replaced.
     """
 
     def __init__(self, blueprint, seed, name):
@@ -48,6 +49,7 @@ class GrowingNetwork:
             seed,
         )
         self._structure = None
+        self.resized = 0
         self.store = HostStore(self._map)
         self.one_trace = OneTrace(self._map)
         self.gates_on = backend.IndexVector("gates_on")
@@ -86,7 +88,7 @@ class GrowingNetwork:
     def trace_key(self):
         """Functions traced under equal keys are the same.
 
-        Widths are part of it only where a trace cannot serve all of them.
+        Where a trace cannot serve all widths, each change has a key of its own.
         """
         measures = not self.state.settled and self.meter.needs_factors()
         key = (
@@ -96,9 +98,11 @@ class GrowingNetwork:
             measures,
         )
         if not self.one_trace:
-            key += (self.state.units.tobytes(),)
+            # Not the widths: variables that were replaced are gone.
+            key += (self.resized,)
         if self.gates and self.state.settled:  # their factors are constants
-            key += (self.state.scales.tobytes(),)
+            scales = self.state.scales, self.state.gate_scales
+            key += tuple(each.tobytes() for each in scales)
         return key
 
     def attach_optimizer(self, optimizer):

@@ -291,7 +291,7 @@ class GrowthController:
                 network.norms.restart(transaction)
             network.meter.start_anew(transaction, not state.settled)
             network.set_state(transaction, state)
-            self.functions.follow(transaction)
+            self.functions.follow(transaction, bool(network.one_trace))
         self._restructured = self._restructured or change.is_needed
         self._renew_others()
 

@@ -258,6 +258,20 @@ def test_layers_of_users_are_tried_and_those_that_count_are_named(layer):
     assert ("each structure: mine: " in shown[0]) == (layer is not Scale)
 
 
+def test_without_one_trace_widths_that_come_back_are_traced_anew():
+    model = compile_model(grow(conv_chain((4, 6)), schedule=FULL))
+    model._growth.network.one_trace.give_up("test", "to compare")
+    x, y = examples(model)
+    random = np.random.default_rng(0)
+    home, other = (random_structure(model, random) for _ in range(2))
+    for structure in (home, other, home):
+        model.restructure(structure)
+        model.train_on_batch(x, y)
+        np.testing.assert_allclose(
+            model.predict_on_batch(x), model(x), rtol=1e-5, atol=1e-6
+        )
+
+
 def test_a_norm_along_the_first_axis_is_traced_anew_and_says_so():
     inputs = keras.Input((2, 6, 6))
     x = kgp.layers.GrowableConv2D(4, 3, data_format="channels_first")(inputs)
