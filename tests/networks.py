@@ -151,14 +151,16 @@ def build_optimizer(model, optimizer):
     compile_model(model, optimizer)
     model.optimizer.build(model.optimizer_variables())
     model.restructure(model.structure)
+    return optimizer
 
 
 def randomize(model, random):
     """Random values for all weights, statistics and slots on the device."""
     variables = list(model.variables)
     if model.compiled and model.optimizer.built:
-        for slots in keras_internals.optimizer_slots(model.optimizer).values():
-            variables += [slot for slot in slots if slot is not None]
+        for part in keras_internals.optimizers_in(model.optimizer):
+            for slots in keras_internals.optimizer_slots(part).values():
+                variables += [slot for slot in slots if slot is not None]
     for variable in variables:
         if "float" in variable.dtype:
             value = random.uniform(0.2, 1.2, tuple(variable.shape))
@@ -177,10 +179,11 @@ def network_arrays(model):
     variables = {
         (i, None): w.variable for i, w in enumerate(channel_map.weights)
     }
-    if model.compiled and model.optimizer.built:
-        order = keras_internals.optimizer_variables(model.optimizer)
+    built = model.compiled and model.optimizer.built
+    for part in keras_internals.optimizers_in(model.optimizer) if built else ():
+        order = keras_internals.optimizer_variables(part)
         position = {id(variable): i for i, variable in enumerate(order)}
-        slots = keras_internals.optimizer_slots(model.optimizer)
+        slots = keras_internals.optimizer_slots(part)
         for index, weight in enumerate(channel_map.weights):
             if id(weight.variable) in position:
                 for name, each in slots.items():

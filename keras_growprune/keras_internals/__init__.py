@@ -35,6 +35,7 @@ from keras_growprune.keras_internals.layers import takes_training
 from keras_growprune.keras_internals.layers import trusting
 from keras_growprune.keras_internals.lazy_functional import LazyFunctional
 from keras_growprune.keras_internals.lazy_functional import call_training_only
+from keras_growprune.keras_internals.optimizers import COPY
 from keras_growprune.keras_internals.optimizers import OptimizerIndex
 from keras_growprune.keras_internals.optimizers import carry_accumulators
 from keras_growprune.keras_internals.optimizers import (
@@ -45,8 +46,10 @@ from keras_growprune.keras_internals.optimizers import (
 )
 from keras_growprune.keras_internals.optimizers import optimizer_slots
 from keras_growprune.keras_internals.optimizers import optimizer_variables
-from keras_growprune.keras_internals.optimizers import slot_initial_values
+from keras_growprune.keras_internals.optimizers import optimizers_in
+from keras_growprune.keras_internals.optimizers import slot_starts
 from keras_growprune.keras_internals.optimizers import why_shapes_are_needed
+from keras_growprune.keras_internals.optimizers import with_some_variables
 from keras_growprune.keras_internals.running import doing
 from keras_growprune.keras_internals.running import widths_are_unknown
 from keras_growprune.keras_internals.training import compute_loss
@@ -63,6 +66,7 @@ from keras_growprune.keras_internals.variables import restore_variable
 from keras_growprune.keras_internals.versions import check_versions
 
 __all__ = [
+    "COPY",
     "Adaptable",
     "Call",
     "LayerSharing",
@@ -95,6 +99,7 @@ __all__ = [
     "operation_name",
     "optimizer_slots",
     "optimizer_variables",
+    "optimizers_in",
     "original_class",
     "outside_calls",
     "own_functions",
@@ -109,11 +114,12 @@ __all__ = [
     "resize_variable",
     "restore_variable",
     "set_tensor_shape",
-    "slot_initial_values",
+    "slot_starts",
     "takes_training",
     "track_loss",
     "trusting",
     "widths_are_unknown",
     "why_shapes_are_needed",
+    "with_some_variables",
     "without_time",
 ]

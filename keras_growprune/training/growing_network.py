@@ -138,12 +138,14 @@ class GrowingNetwork:
             point: A `FactorPoint` whose weights can take factors in.
             factors: One factor per channel in the network.
         """
-        for weight in self._map.weights:
-            name, variable = weight.attribute, weight.variable
+        for index, weight in enumerate(self._map.weights):
+            name = weight.attribute
             if weight.layer is not point.layer or name not in point.weights():
                 continue
-            value = variable.numpy()
-            if value.size:
+            for variable in (weight.variable, *self.store.copies(index)):
+                value = variable.numpy()
+                if not value.size:
+                    continue
                 along = point.along_output(name, factors.astype(value.dtype))
                 transaction.do(
                     lambda v=variable, new=value * along: v.assign(new),

@@ -9,10 +9,6 @@ from keras_growprune import keras_internals
 from keras_growprune.structure import axes_of
 from keras_growprune.structure.propagation import MIXING
 
-# Optimizer state that is a copy of the weights, not a function of gradients:
-# a newcomer's starts at the newcomer's own value.
-_WEIGHT_COPIES = ("_model_variables_moving_average",)
-
 
 class HostStore:
     """Keeps what is not in the network: dormant weights and their slots.
@@ -31,6 +27,9 @@ class HostStore:
         self.values = []
         self.drawn = []
         self.slots = {}
+        # Slots that are copies of the weights, not functions of gradients: a
+        # newcomer's starts at the newcomer's own value.
+        self._copies = set()
         self._slot_variables = [{} for _ in channel_map.weights]
         self._optimizer = None
         for weight in channel_map.weights:
@@ -82,31 +81,33 @@ class HostStore:
         if self._optimizer is optimizer:
             return
         keras_internals.check_optimizer_can_be_carried(optimizer)
+        parts = keras_internals.optimizers_in(optimizer)
+        starts = [keras_internals.slot_starts(part) for part in parts]
         self._optimizer = optimizer
-        self.slots = {}
+        self.slots, self._copies = {}, set()
         self._slot_variables = [{} for _ in self._map.weights]
         index_of = {
             id(weight.variable): index
             for index, weight in enumerate(self._map.weights)
         }
-        owners = [
-            index_of.get(id(variable))
-            for variable in keras_internals.optimizer_variables(optimizer)
-        ]
-        slots = keras_internals.optimizer_slots(optimizer)
-        fresh = keras_internals.slot_initial_values(optimizer)
-        for name, variables in slots.items():
-            for owner, variable in zip(owners, variables):
-                if owner is None or variable is None or not variable.shape:
-                    continue
-                if name in _WEIGHT_COPIES:
-                    initial = self.values[owner].copy()
-                else:
-                    initial = np.full_like(
-                        self.values[owner], fresh.get(name, 0.0)
-                    )
-                self.slots[name, owner] = initial
-                self._slot_variables[owner][name] = variable
+        for part, start in zip(parts, starts):
+            owners = [
+                index_of.get(id(variable))
+                for variable in keras_internals.optimizer_variables(part)
+            ]
+            for name, slots in keras_internals.optimizer_slots(part).items():
+                for owner, variable in zip(owners, slots):
+                    if owner is None or variable is None or not variable.shape:
+                        continue
+                    self._slot_variables[owner][name] = variable
+                    self._start_slot(name, owner, start[name])
+
+    def _start_slot(self, name, owner, start):
+        if start == keras_internals.COPY:
+            self._copies.add((name, owner))
+            self.slots[name, owner] = self.values[owner].copy()
+        else:
+            self.slots[name, owner] = np.full_like(self.values[owner], start)
 
     @property
     def optimizer(self):
@@ -225,9 +226,17 @@ class HostStore:
     def put(self, index, where, values):
         """Gives entries of a weight initial values of their own."""
         self._writable(self.values, index)[where] = values
-        for name in _WEIGHT_COPIES:
-            if (name, index) in self.slots:
+        for name, _ in self.slot_variables(index):
+            if (name, index) in self._copies:
                 self._writable(self.slots, (name, index))[where] = values
+
+    def copies(self, index):
+        """Variables of slots that are copies of a weight."""
+        return [
+            variable
+            for name, variable in self.slot_variables(index)
+            if (name, index) in self._copies
+        ]
 
     def mark_drawn(self, index, units):
         """Notes that units of a weight have values of their own."""

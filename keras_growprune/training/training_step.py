@@ -85,5 +85,10 @@ def _apply(model, network, pairs):
             model.gate_optimizer.apply_gradients(own)
     if not pairs:
         return  # all that is there was set not to be trained
-    with keras_internals.no_reduction_on_one_replica(model.optimizer):
+    with (
+        keras_internals.no_reduction_on_one_replica(model.optimizer),
+        keras_internals.with_some_variables(
+            model.optimizer, [variable for _, variable in pairs]
+        ),
+    ):
         model.optimizer.apply_gradients(pairs)

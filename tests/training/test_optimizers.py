@@ -12,6 +12,7 @@ from tests.networks import dense
 from tests.networks import examples
 from tests.networks import fit
 from tests.networks import grow
+from tests.networks import residual
 
 optimizers = keras.optimizers
 
@@ -24,6 +25,56 @@ def adam_w():
 
 def accumulating():
     return optimizers.Adam(0.05, gradient_accumulation_steps=3)
+
+
+class NeedsArguments(optimizers.Adam):
+    """Its configuration does not know what its constructor asks for."""
+
+    def __init__(self, step, amsgrad):
+        super().__init__(step, amsgrad=amsgrad)
+
+
+class Lookahead(optimizers.Optimizer):
+    """An optimizer of a user's own with another one inside."""
+
+    def __init__(self, inner, pull=0.5):
+        super().__init__(learning_rate=0.0)
+        self.fast, self.pull = inner, pull
+
+    def build(self, variables):
+        if self.built:
+            return
+        self.fast.build(variables)
+        super().build(variables)
+        self.slow = self.add_optimizer_variables(variables, "slow")
+        for slow, variable in zip(self.slow, variables):
+            slow.assign(variable)
+
+    def apply(self, grads, trainable_variables=None):
+        self.fast.apply(grads, trainable_variables)
+        for variable in trainable_variables:
+            slow = self.slow[self._get_variable_index(variable)]
+            slow.assign_add(self.pull * (variable - slow))
+            variable.assign(slow)
+
+    @property
+    def variables(self):
+        return [*super().variables, *self.fast.variables]
+
+    def get_config(self):
+        inner = keras.saving.serialize_keras_object(self.fast)
+        return {"inner": inner, "pull": self.pull}
+
+    @classmethod
+    def from_config(cls, config):
+        inner = keras.saving.deserialize_keras_object(config["inner"])
+        return cls(inner, config["pull"])
+
+
+def several():
+    chosen = {".*bias": optimizers.SGD(0.05, momentum=0.9)}
+    default = optimizers.Adam(0.05)
+    return optimizers.MultiOptimizer(optimizers.OptimizerMap(default, chosen))
 
 
 OPTIMIZERS = {
@@ -40,7 +91,13 @@ OPTIMIZERS = {
     "loss_scaling": lambda: optimizers.LossScaleOptimizer(
         optimizers.Adam(0.05), initial_scale=256.0
     ),
+    "needs_arguments": lambda: NeedsArguments(0.05, amsgrad=True),
+    "lookahead": lambda: Lookahead(optimizers.RMSprop(0.05)),
 }
+if hasattr(optimizers, "ScheduleFreeAdamW"):  # not in older versions
+    OPTIMIZERS["schedule_free"] = lambda: optimizers.ScheduleFreeAdamW(0.05)
+if hasattr(optimizers, "MultiOptimizer"):
+    OPTIMIZERS["several"] = several
 
 
 def plain_twin(model, optimizer):
@@ -76,6 +133,59 @@ def test_training_goes_on_as_in_a_plain_network_of_that_shape(name):
         model.optimizer.variables, twin.optimizer.variables
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+COPYING = [
+    name for name in OPTIMIZERS if name in ("lookahead", "schedule_free")
+]
+
+
+@pytest.mark.parametrize("name", COPYING)
+def test_a_copy_of_a_weight_is_one_for_newcomers_too(name):
+    model = grow(dense((6, 5)))
+    optimizer = build_optimizer(model, OPTIMIZERS[name]())
+    slots = optimizer.slow if name == "lookahead" else optimizer._momentums
+    everything = np.ones_like(model.structure.units)
+    assert not model.structure.units.all()
+    model.restructure(kgp.Structure(everything, model.structure.gates))
+    assert_same_bits([s.numpy() for s in slots], model.trainable_variables)
+
+
+def test_one_trace_serves_an_optimizer_that_needs_arguments():
+    model = grow(dense((6, 5)))
+    build_optimizer(model, NeedsArguments(0.05, amsgrad=True))
+    fit(model, epochs=4)
+    assert not model.ledger.traced_anew
+
+
+@pytest.mark.skipif(
+    not hasattr(optimizers, "MultiOptimizer"), reason="not in this version"
+)
+def test_several_optimizers_train_while_layers_are_off():
+    model = grow(residual())
+    build_optimizer(model, several())
+    off = np.zeros_like(model.structure.gates)
+    model.restructure(kgp.Structure(model.structure.units, off))
+    before = model.get_weights()
+    model.train_on_batch(*examples(model, 16))
+    moved = [np.any(a != b) for a, b in zip(before, model.get_weights())]
+    assert any(moved)
+
+
+def test_state_that_starts_unlike_constants_or_copies_is_refused():
+    class Odd(optimizers.SGD):
+        def build(self, variables):
+            super().build(variables)
+            self.odd = self.add_optimizer_variables(variables, "odd")
+            for odd, variable in zip(self.odd, variables):
+                odd.assign(2 * variable + 1)
+
+    model = grow(dense((6, 5)))
+    compile_model(model, Odd(0.1))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="must start as a constant.*Odd"):
+        fit(model, epochs=2)
+    assert_same_bits(before, model.weights)
 
 
 def test_what_is_left_out_of_weight_decay_stays_left_out():
