@@ -57,6 +57,7 @@ from keras_growprune.keras_internals.training import has_own_train_step
 from keras_growprune.keras_internals.training import is_callback_list
 from keras_growprune.keras_internals.training import prepend_callback
 from keras_growprune.keras_internals.training import track_loss
+from keras_growprune.keras_internals.training import train_with
 from keras_growprune.keras_internals.variables import assign_elastic
 from keras_growprune.keras_internals.variables import is_elastic
 from keras_growprune.keras_internals.variables import make_elastic
@@ -117,6 +118,7 @@ __all__ = [
     "slot_starts",
     "takes_training",
     "track_loss",
+    "train_with",
     "trusting",
     "widths_are_unknown",
     "why_shapes_are_needed",

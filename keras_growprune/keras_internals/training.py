@@ -5,6 +5,15 @@ import keras
 from keras_growprune import backend
 
 
+def train_with(model, layer):
+    """Lets a model train a layer that is one of its attributes.
+
+    A functional model of Keras 3.8 trains the layers of its graph alone.
+    """
+    if layer is not None and not any(each is layer for each in model._layers):
+        model._layers.append(layer)
+
+
 def compute_loss(model, x, y, y_pred, sample_weight):
     return model._compute_loss(
         x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True

@@ -123,6 +123,8 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
         # As attributes of the model Keras finds their variables.
         self._unit_gate = network.gates.unit_gate
         self._layer_gate = network.gates.layer_gate
+        keras_internals.train_with(self, self._unit_gate)
+        keras_internals.train_with(self, self._layer_gate)
         self._call_plan = network.plan
         self._width_multiple = width_multiple
 

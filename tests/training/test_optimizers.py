@@ -46,7 +46,9 @@ class Lookahead(optimizers.Optimizer):
             return
         self.fast.build(variables)
         super().build(variables)
-        self.slow = self.add_optimizer_variables(variables, "slow")
+        self.slow = [
+            self.add_variable_from_reference(v, "slow") for v in variables
+        ]
         for slow, variable in zip(self.slow, variables):
             slow.assign(variable)
 
@@ -176,7 +178,9 @@ def test_state_that_starts_unlike_constants_or_copies_is_refused():
     class Odd(optimizers.SGD):
         def build(self, variables):
             super().build(variables)
-            self.odd = self.add_optimizer_variables(variables, "odd")
+            self.odd = [
+                self.add_variable_from_reference(v, "odd") for v in variables
+            ]
             for odd, variable in zip(self.odd, variables):
                 odd.assign(2 * variable + 1)
 
