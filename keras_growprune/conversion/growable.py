@@ -120,7 +120,8 @@ def growable(
         warnings.warn(
             f"Model `{model.name}` looks trained ({sign}). The seed network "
             f"keeps {units.sum()} of its {units.size} units and forgets the "
-            "weights of all others; `start='weights'` begins with all of them.",
+            "weights of all others, but for those of frozen layers; "
+            "`start='weights'` begins with all of them.",
             stacklevel=2,
         )
     return result

@@ -11,12 +11,17 @@ _CONSTANT = (
     keras.initializers.Constant,
 )
 
+# Of so many random numbers the spread is known well enough to say that others,
+# of which it is half or twice as large, were drawn in another way.
+_ENOUGH, _TWICE = 64, 2.0
+
 
 def sign_of_training(model):
     """What tells that a model has been trained, in words, or None.
 
     Weights that start as a constant (biases, the statistics of batch norms)
-    tell, and the optimizer's count of steps.
+    tell, the spread of those that start at random, the optimizer's count of
+    steps, and a frozen layer: nobody freezes what is to be learnt.
 
     Args:
         model: A built `keras.Model`.
@@ -25,6 +30,8 @@ def sign_of_training(model):
     if optimizer is not None and int(optimizer.iterations.numpy()):
         return "its optimizer has taken steps"
     for layer in keras_internals.all_layers(model):
+        if layer.weights and not layer.trainable:
+            return f"layer `{layer.name}` is frozen"
         for variable in layer.weights:
             if _has_moved(layer, variable):
                 return f"`{variable.path}` is not at its initial value"
@@ -33,9 +40,18 @@ def sign_of_training(model):
 
 def _has_moved(layer, variable):
     initializer = getattr(layer, f"{variable.name}_initializer", None)
-    if not isinstance(initializer, _CONSTANT):
+    if not isinstance(initializer, keras.initializers.Initializer):
         return False
     start = np.array(initializer(variable.shape, dtype=variable.dtype))
+    now = variable.numpy()
+    if hasattr(initializer, "seed"):  # it draws
+        return now.size >= _ENOUGH and not _are_alike(
+            np.std(now), np.std(start)
+        )
     if variable.name == "bias" and getattr(layer, "unit_forget_bias", False):
         start[layer.units : 2 * layer.units] = 1  # an LSTM remembers at first
-    return not np.array_equal(variable.numpy(), start)
+    return isinstance(initializer, _CONSTANT) and not np.array_equal(now, start)
+
+
+def _are_alike(one, other):
+    return other / _TWICE <= one <= other * _TWICE

@@ -10,6 +10,7 @@ from keras_growprune.structure import axes_of
 from keras_growprune.structure import bidirectional
 from keras_growprune.structure import clone_layer
 from keras_growprune.structure import copy_weights
+from keras_growprune.structure import initializer_of_part
 from keras_growprune.structure import is_growable
 from keras_growprune.structure import is_reverse
 from keras_growprune.structure import recurrent_parts
@@ -65,6 +66,9 @@ def _build(channel_map, structure, inputs, outputs, folds, name):
     for each in channel_map.attributes:
         values = attributes.setdefault(id(each.layer), {})
         values[each.name] = each.value(structure.units)
+    for weight in channel_map.weights:
+        values = attributes.setdefault(id(weight.layer), {})
+        values.update(_initializer_of_part(channel_map, structure, weight))
     tensors, layers = {}, {}
     for index in channel_map.needed_calls(structure.gates):
         call = channel_map.calls[index]
@@ -110,6 +114,20 @@ def _build(channel_map, structure, inputs, outputs, folds, name):
         name=name,
     )
     return model, layers
+
+
+def _initializer_of_part(channel_map, structure, weight):
+    """The entry of a layer's config where the full network's does not do."""
+    known = axes_of(weight.layer)
+    initializer = known.initializer(weight.layer, weight.attribute)
+    if initializer is None or "." in weight.attribute:
+        return {}
+    entries = channel_map.indices(weight, structure)
+    part = initializer_of_part(initializer, weight.full_shape, entries)
+    if part is initializer:
+        return {}
+    name = f"{weight.attribute}_initializer"
+    return {known.initializers.get(weight.attribute, name): part}
 
 
 def _stays_outside(point):

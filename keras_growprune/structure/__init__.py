@@ -25,6 +25,8 @@ from keras_growprune.structure.factor_points import find_recurrent_ends
 from keras_growprune.structure.graph_copy import GraphCopy
 from keras_growprune.structure.identity_branches import IdentityBranch
 from keras_growprune.structure.identity_branches import find_identity_branches
+from keras_growprune.structure.initial_values import initial_values
+from keras_growprune.structure.initial_values import initializer_of_part
 from keras_growprune.structure.neighbors import producers
 from keras_growprune.structure.reshaping import whole_key
 from keras_growprune.structure.sequences import candidate_columns
@@ -56,6 +58,8 @@ __all__ = [
     "find_factor_points",
     "find_identity_branches",
     "find_recurrent_ends",
+    "initial_values",
+    "initializer_of_part",
     "is_growable",
     "is_reverse",
     "make_layer",

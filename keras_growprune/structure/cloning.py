@@ -50,8 +50,9 @@ def make_layer(layer_class, layer, without=(), **changes):
         **changes: Entries of the config that are to differ.
     """
     with keras_internals.trusting(layer):
-        config = _without_shapes({**layer.get_config(), **changes})
-        config.update(keras_internals.own_functions(layer, config))
+        config = layer.get_config()
+        functions = keras_internals.own_functions(layer, config)
+        config = _without_shapes({**config, **functions, **changes})
         for name in without:
             del config[name]
         new = layer_class.from_config(config)

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_growprune import keras_internals
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import initial_values
 from keras_growprune.structure.propagation import MIXING
 
 
@@ -17,6 +18,9 @@ class HostStore:
     zero, so that neither a newcomer nor a unit that comes back moves the
     outputs of the units that stayed.
 
+    What nothing trains is given by the user: layers that are frozen when the
+    store is made keep all the values that they have.
+
     Args:
         channel_map: A `ChannelMap`; its weights hold their initial values.
     """
@@ -26,6 +30,7 @@ class HostStore:
         self._own = None
         self.values = []
         self.drawn = []
+        self._given = []
         self.slots = {}
         # Slots that are copies of the weights, not functions of gradients: a
         # newcomer's starts at the newcomer's own value.
@@ -35,8 +40,11 @@ class HostStore:
         for weight in channel_map.weights:
             value = weight.variable.numpy()
             labelled = sum(units is not None for units in weight.units)
-            is_state = self._is_state(weight)
-            is_kernel = value.ndim > 1 and labelled > 0 and not is_state
+            is_given = self._is_given(weight)
+            is_state = self._is_state(weight) and not is_given
+            is_kernel = value.ndim > 1 and labelled > 0
+            is_kernel = is_kernel and not is_state and not is_given
+            self._given.append(is_given)
             self.values.append(np.zeros_like(value) if is_state else value)
             axis = self._drawn_axis(weight)
             self.drawn.append(
@@ -68,6 +76,13 @@ class HostStore:
     @staticmethod
     def _is_state(weight):
         return weight.attribute in axes_of(weight.layer).states
+
+    @staticmethod
+    def _is_given(weight):
+        is_frozen = not weight.layer.trainable
+        return is_frozen or not (
+            weight.variable.trainable or HostStore._is_state(weight)
+        )
 
     @staticmethod
     def _drawn_axis(weight):
@@ -128,7 +143,8 @@ class HostStore:
         """
         where = np.ix_(*entries)
         read = keras_internals.read_variable
-        if self._is_state(self._map.weights[index]):
+        is_state = self._is_state(self._map.weights[index])
+        if is_state and not self._given[index]:
             self.values[index][...] = 0  # what left is out of date
         value = read(self._map.weights[index].variable)
         self.values[index][where] = value
@@ -185,8 +201,12 @@ class HostStore:
         )
         # A layer without an initializer of its own has Keras's default.
         initializer = initializer or keras.initializers.GlorotUniform()
-        shape = tuple(len(each) for each in entries)
-        values = _draw(initializer, shape, weight.variable.dtype, random)
+        values = initial_values(
+            _reseeded(initializer, random),
+            weight.full_shape,
+            entries,
+            weight.variable.dtype,
+        )
         chosen = list(entries)
         chosen[axis] = entries[axis][new]
         values = np.compress(new, values, axis=axis)
@@ -204,6 +224,8 @@ class HostStore:
             index: Index of the weight.
             entries: The entries to keep, one integer array per axis.
         """
+        if self._given[index]:
+            return
         weight = self._map.weights[index]
         fresh = np.zeros_like(self.values[index])
         if self.drawn[index] is None:
@@ -220,11 +242,19 @@ class HostStore:
         self.values[index] = fresh
 
     def clear(self, index):
-        """Sets a weight to zero for all units, as if it were new."""
+        """Sets a weight to zero for all units, as if it were new.
+
+        One that the user gave stays.
+        """
         self.put(index, ..., np.zeros((), self.values[index].dtype))
 
     def put(self, index, where, values):
-        """Gives entries of a weight initial values of their own."""
+        """Gives entries of a weight initial values of their own.
+
+        One that the user gave stays.
+        """
+        if self._given[index]:
+            return
         self._writable(self.values, index)[where] = values
         for name, _ in self.slot_variables(index):
             if (name, index) in self._copies:
@@ -269,12 +299,12 @@ class HostStore:
                 value[...] = arrays[key]
 
 
-def _draw(initializer, shape, dtype, random):
+def _reseeded(initializer, random):
     # Keras's random initializers draw the same numbers at every call, and a
     # reloaded one has no seed: newcomers get a seed of this run's own.
     if hasattr(initializer, "get_config"):
         config = initializer.get_config()
         if "seed" in config:
             config["seed"] = int(random.integers(2**31 - 1))
-            initializer = type(initializer).from_config(config)
-    return np.array(initializer(shape, dtype=dtype))
+            return type(initializer).from_config(config)
+    return initializer
