@@ -2,13 +2,14 @@
 
 Public names: `growable`, `GrowPruneModel`, `Budget`, `DeviceProfile`,
 `GrowthSchedule`, `Structure`, `count_flops`, `register_axes`, and the modules
-`layers`, `models`, `growth`.
+`callbacks`, `layers`, `models`, `growth`.
 """
 
 from keras_growprune import keras_internals
 
 keras_internals.check_versions()
 
+from keras_growprune import callbacks
 from keras_growprune import growth
 from keras_growprune import layers
 from keras_growprune import models
@@ -29,6 +30,7 @@ __all__ = [
     "GrowthSchedule",
     "Structure",
     "__version__",
+    "callbacks",
     "count_flops",
     "growable",
     "growth",

@@ -8,7 +8,10 @@ from keras_growprune import keras_internals
 from keras_growprune.export import compact_model
 from keras_growprune.export import export_saved_model
 from keras_growprune.export import untrained_model
+from keras_growprune.structure import check_not_rewritten
+from keras_growprune.structure import refuse_to_rewrite
 from keras_growprune.training import validation
+from keras_growprune.training.best_epochs import BestEpochs
 from keras_growprune.training.blueprint import Blueprint
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
@@ -108,6 +111,7 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
         rule_object = validation.get_rule(rule)
         extra = {} if trainable is None else {"trainable": trainable}
         super().__init__(inputs=inputs, outputs=outputs, name=name, **extra)
+        check_not_rewritten(self)
         if seed is None:
             seed = random.randint(0, 2**31 - 1)  # as Keras draws its own
         self._seed = int(seed)
@@ -294,13 +298,16 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
         if self.compiled:  # else Keras says so
             self._build_optimizers()
             self._growth.prepare_run(epochs, initial_epoch, growth_epochs)
-        ours = GrowthCallback(self._growth)
         is_ready = keras_internals.is_callback_list(callbacks)
+        given = callbacks.callbacks if is_ready else callbacks
+        given = keras.tree.flatten(given or [])
+        ours = [GrowthCallback(self._growth), BestEpochs(self._growth, given)]
         if is_ready:
-            ours.set_model(self)
-            keras_internals.prepend_callback(callbacks, ours)
+            for callback in reversed(ours):
+                callback.set_model(self)
+                keras_internals.prepend_callback(callbacks, callback)
         else:
-            callbacks = [ours, *keras.tree.flatten(callbacks or [])]
+            callbacks = [*ours, *given]
         try:
             return super().fit(
                 x,
@@ -313,8 +320,8 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
                 **kwargs,
             )
         finally:
-            if is_ready:
-                callbacks.callbacks.remove(ours)
+            for callback in ours if is_ready else ():
+                callbacks.callbacks.remove(callback)
 
     def train_step(self, data):
         self._growth.functions.note_trace("train")
@@ -398,6 +405,7 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
         Returns:
             A `keras.Model`, not compiled.
         """
+        check_not_rewritten(self)
         inputs, outputs = keras_internals.graph_structure(self)
         return compact_model(
             self._growth.blueprint.map,
@@ -424,6 +432,10 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
         structure = structure or self.structure
         channel_map = self._growth.blueprint.map
         return untrained_model(channel_map, structure, inputs, outputs)
+
+    def quantize(self, *args, **kwargs):
+        """Refused: `model.compact().quantize(...)` does it."""
+        refuse_to_rewrite("quantize", self.name)
 
     def export(self, filepath, **kwargs):
         """Writes the compact network as a SavedModel, in TF Hub's style.

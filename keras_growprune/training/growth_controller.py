@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_growprune import keras_internals
 from keras_growprune.structure import Structure
+from keras_growprune.structure import check_not_rewritten
 from keras_growprune.training import validation
 from keras_growprune.training.change import Change
 from keras_growprune.training.clock import Clock
@@ -102,6 +103,7 @@ class GrowthController:
                 "length of the whole run in epochs. Received: "
                 f"growth_epochs={growth_epochs!r}"
             )
+        check_not_rewritten(self.model)
         self.attach_optimizer()
         inputs, _ = keras_internals.graph_structure(self.model)
         if self.model.distribute_strategy.num_replicas_in_sync == 1:
@@ -138,11 +140,14 @@ class GrowthController:
         started = time.perf_counter()
         state, schedule = self.state, self.blueprint.schedule
         self._restructured = False
-        if not state.settled and schedule.restructures(
-            state.period, state.periods
+        # Later than planned, where the run became shorter or weights of an
+        # earlier epoch were set.
+        is_late = state.period >= schedule.settle_epoch(state.periods)
+        if not state.settled and (
+            is_late or schedule.restructures(state.period, state.periods)
         ):
             self._check_finite()
-            if state.period >= schedule.settle_epoch(state.periods):
+            if is_late:
                 self.settle()
             else:
                 self._decide()
@@ -317,6 +322,7 @@ class GrowthController:
 
     def _check_may_change(self):
         """Other models keep traces of the old layers; renew or refuse."""
+        check_not_rewritten(self.model)
         validation.check_not_shared(self.model, self.blueprint.map)
         self._others = self._sharing.find()
         for other in self._others:

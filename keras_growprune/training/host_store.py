@@ -273,6 +273,16 @@ class HostStore:
         if self.drawn[index] is not None:
             self._writable(self.drawn, index)[units] = True
 
+    def dormant(self):
+        """A copy of all weights that are kept, without slots."""
+        copies = [value.copy() for value in self.values]
+        drawn = [None if d is None else d.copy() for d in self.drawn]
+        return copies, drawn
+
+    def take_dormant(self, dormant):
+        """Takes over what `dormant` returned."""
+        self.values[:], self.drawn[:] = copy.deepcopy(dormant)
+
     def to_arrays(self):
         """Returns all that is kept as a dict of NumPy arrays."""
         result = {}

@@ -235,6 +235,57 @@ def check_structure(structure, network):
             )
 
 
+def check_moment(moment, controller):
+    """Refuses weights that were taken from another network."""
+    if not moment.fits(controller):
+        raise ValueError(
+            "Argument `weights` must come from `get_weights` of a model with "
+            "the layers of this one. Received: weights of another network. "
+            "For a part of them, call `set_weights` of single layers."
+        )
+
+
+def check_weight_shapes(received, expected, name):
+    """Refuses weights of other shapes than those expected."""
+    if received == expected:
+        return
+    fix = (
+        "Pass the list that `get_weights` returned as it is, which knows its "
+        "structure, or load a file that `save` or `save_weights` wrote."
+    )
+    if len(received) != len(expected):
+        raise ValueError(
+            f"Model `{name}` has {len(expected)} weights. Received: "
+            f"{len(received)}. {fix}"
+        )
+    index = next(
+        i
+        for i, pair in enumerate(zip(received, expected))
+        if len(set(pair)) > 1
+    )
+    raise ValueError(
+        f"The weights must have the shapes that model `{name}` has now. "
+        f"Expected: {expected[index]} for weight {index}. Received: "
+        f"{received[index]}, maybe of another structure. {fix}"
+    )
+
+
+def warn_if_above_budget(controller):
+    """Warns where weights that were set are of too large a network."""
+    cost = controller.network.fractions()["cost"]
+    limit = controller.blueprint.budget_fraction
+    if controller.state.settled or cost <= limit:
+        return
+    warnings.warn(
+        f"The weights that were set belong to a network that costs {cost:.3g} "
+        f"of the full one, above the budget of {limit:.3g}: they were taken "
+        "before the structure was settled. `settle()` prunes it to the "
+        "budget. To choose among settled epochs only, wrap the callback: "
+        "`kgp.callbacks.OnceSettled(EarlyStopping(...))`.",
+        stacklevel=3,
+    )
+
+
 def warn_if_nothing_is_measured(state, schedule):
     """Warns where a run settles before its first step.
 
