@@ -173,6 +173,11 @@ class HostStore:
         axis = self._drawn_axis(self._map.weights[index])
         return drawn is not None and not drawn[entries[axis]].all()
 
+    def was_drawn(self, index):
+        """Whether units of a weight ever were in the network."""
+        drawn = self.drawn[index]
+        return drawn is not None and bool(drawn.any())
+
     def draw_newcomers(self, index, entries, random):
         """Draws initial weights of units that were never in the network.
 
