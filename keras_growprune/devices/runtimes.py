@@ -54,10 +54,13 @@ def _in_float32(model):
     LiteRT has no kernels for the mixture; its converter fails.
     """
 
-    def is_half(layer):
-        return layer.compute_dtype in ("float16", "bfloat16")
+    def is_half(layer):  # operations have no type of their own
+        dtype = getattr(layer, "compute_dtype", None)
+        return dtype in ("float16", "bfloat16")
 
     def clone(layer):
+        if not isinstance(layer, keras.layers.Layer):
+            return keras_internals.clone_operation(layer)
         config = layer.get_config()
         if is_half(layer):
             config["dtype"] = "float32"
