@@ -1,6 +1,7 @@
 """Plain Keras networks of many kinds of layers, small enough to try all."""
 
 import keras
+import numpy as np
 from keras import layers
 from keras import ops
 
@@ -262,13 +263,66 @@ def tied_embeddings():
     return keras.Model(inputs, table(x, reverse=True))
 
 
-ACROSS_CHANNELS = (attention, group_norm, softmax_over_channels)
+def constants():
+    """Positions and other constants, joined with what may change."""
+    random = np.random.default_rng(0)
+
+    def constant(*shape):
+        return random.normal(size=shape).astype("float32")
+
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(9, 8)(inputs) * np.sqrt(8)
+    x = x + layers.Embedding(6, 8)(ops.arange(6))
+    x = layers.Add()([x, ops.convert_to_tensor(constant(1, 6, 8))])
+    y = ops.multiply(constant(8), x) - constant(6, 1)
+    y = layers.Conv1D(8, 3, padding="same")(y)
+    x = ops.concatenate([x + y, ops.multiply(constant(6, 8), x)], axis=1)
+    x = ops.concatenate([x, ops.relu(x), x * constant(8)], axis=-1)
+    x = layers.Conv1D(5, 2, activation="relu")(x)
+    x = ops.concatenate([ops.add(constant(5), ops.zeros_like(x)), x], axis=1)
+    x = ops.where(x > constant(22, 5), constant(1, 1, 5), x)
+    x = ops.transpose(layers.Dense(7)(x), (0, 2, 1)) + constant(7, 22)
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+def norms_of_positions():
+    """Norms whose weights follow positions, not channels."""
+    inputs = keras.Input((6, 4, 2))
+    x = layers.Conv2D(8, 3, padding="same")(inputs)
+    x = layers.BatchNormalization(axis=1)(x)
+    x = layers.Conv2D(6, 3, padding="same", activation="relu")(x)
+    x = layers.LayerNormalization(axis=[1, 2])(x)
+    y = layers.Conv2D(6, 1, activation="relu")(x)
+    y = layers.LayerNormalization(axis=1, scale=False)(layers.Conv2D(6, 1)(y))
+    x = layers.UnitNormalization(axis=2)(layers.Add()([x, y]))
+    return keras.Model(inputs, _head(layers.Conv2D(5, 3)(x)))
+
+
+def norms_of_everything():
+    """Statistics over positions and channels."""
+    inputs = keras.Input((6, 4, 2))
+    x = layers.Conv2D(8, 3, padding="same")(inputs)
+    x = layers.LayerNormalization(axis=[1, 2, 3])(x)
+    y = layers.LayerNormalization(axis=[1, 3])(layers.Conv2D(8, 1)(x))
+    x = layers.UnitNormalization(axis=[2, 3])(layers.Add()([x, y]))
+    x = layers.GroupNormalization(2, axis=1)(layers.Conv2D(6, 3)(x))
+    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+
+
+ACROSS_CHANNELS = (
+    attention,
+    group_norm,
+    softmax_over_channels,
+    norms_of_everything,
+)
 COMPLETE = (
     joins,
     squeeze_and_excitation,
     dense_blocks,
     separable,
     norms,
+    constants,
+    norms_of_positions,
     sequences,
     volumes,
     reshaping,

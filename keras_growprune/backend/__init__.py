@@ -7,8 +7,6 @@ from keras_growprune.backend.tensorflow import Examples
 from keras_growprune.backend.tensorflow import IndexVector
 from keras_growprune.backend.tensorflow import assign
 from keras_growprune.backend.tensorflow import batches_of
-from keras_growprune.backend.tensorflow import bytes_of
-from keras_growprune.backend.tensorflow import call_with_unknown_sizes
 from keras_growprune.backend.tensorflow import check_while_running
 from keras_growprune.backend.tensorflow import convolve
 from keras_growprune.backend.tensorflow import convolve_transposed
@@ -16,24 +14,30 @@ from keras_growprune.backend.tensorflow import either
 from keras_growprune.backend.tensorflow import elastic_variable
 from keras_growprune.backend.tensorflow import free
 from keras_growprune.backend.tensorflow import gradients
+from keras_growprune.backend.tensorflow import in_checkpoints
+from keras_growprune.backend.tensorflow import is_dense
 from keras_growprune.backend.tensorflow import is_only_replica
 from keras_growprune.backend.tensorflow import is_tracing
+from keras_growprune.backend.tensorflow import not_rewritten
+from keras_growprune.backend.tensorflow import outside_of_traces
 from keras_growprune.backend.tensorflow import read
 from keras_growprune.backend.tensorflow import refine_shape
 from keras_growprune.backend.tensorflow import replica_count
 from keras_growprune.backend.tensorflow import rows_of
+from keras_growprune.backend.tensorflow import seen_backwards
 from keras_growprune.backend.tensorflow import spec
 from keras_growprune.backend.tensorflow import split
 from keras_growprune.backend.tensorflow import sum_over_replicas
 from keras_growprune.backend.tensorflow import tensor_of
 from keras_growprune.backend.tensorflow import traced
+from keras_growprune.backend.tensorflow_trials import call_with_unknown_sizes
+from keras_growprune.backend.tensorflow_trials import value_by_shape
 
 __all__ = [
     "Examples",
     "IndexVector",
     "assign",
     "batches_of",
-    "bytes_of",
     "call_with_unknown_sizes",
     "check_while_running",
     "convolve",
@@ -42,15 +46,21 @@ __all__ = [
     "elastic_variable",
     "free",
     "gradients",
+    "in_checkpoints",
+    "is_dense",
     "is_only_replica",
     "is_tracing",
+    "not_rewritten",
+    "outside_of_traces",
     "read",
     "refine_shape",
     "replica_count",
     "rows_of",
+    "seen_backwards",
     "spec",
     "split",
     "sum_over_replicas",
     "tensor_of",
     "traced",
+    "value_by_shape",
 ]

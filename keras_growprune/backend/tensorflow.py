@@ -5,6 +5,7 @@ have axes of unknown size. XLA compiles such a function once for each shape
 that it meets, and finds the compiled code again.
 """
 
+import io
 import math
 
 import numpy as np
@@ -16,9 +17,29 @@ def is_tracing():
     return not tf.executing_eagerly()
 
 
-def traced(function):
-    """A function that is traced at its first call."""
-    return tf.function(function, reduce_retracing=True)
+def traced(function, rewrite=True):
+    """A function that is traced at its first call.
+
+    Args:
+        function: The function.
+        rewrite: Whether Python's `if` and `while` may depend on tensors.
+    """
+    # One that keeps traces of its own already would not be traced anew.
+    function = getattr(function, "python_function", function)
+    return tf.function(function, reduce_retracing=True, autograph=rewrite)
+
+
+def not_rewritten(function):
+    """A function that stays as it is, where users have theirs traced.
+
+    `tf.function` rewrites what they wrote and all that it calls.
+    """
+    return tf.autograph.experimental.do_not_convert(function)
+
+
+def outside_of_traces():
+    """Inside, all is done at once, also if a function is being traced now."""
+    return tf.init_scope()
 
 
 def spec(shape, dtype):
@@ -92,13 +113,51 @@ def free(variable):
         tf.raw_ops.DestroyResourceOp(resource=handle, ignore_lookup_error=True)
 
 
+def _on_the_device(dtype):
+    """The type of a variable that holds values of another type.
+
+    TensorFlow leaves those of `int32` in the host's memory, where a step that
+    XLA compiled for a GPU cannot reach them.
+    """
+    return tf.int64 if dtype == tf.int32 else dtype
+
+
+class _InCheckpoints(tf.train.experimental.PythonState):
+    def __init__(self, write, read):
+        super().__init__()
+        self._write, self._read = write, read
+
+    def serialize(self):
+        file = io.BytesIO()
+        np.savez(file, **self._write())
+        return file.getvalue()
+
+    def deserialize(self, string_value):
+        with np.load(io.BytesIO(string_value), allow_pickle=False) as arrays:
+            self._read(dict(arrays))
+
+
+def in_checkpoints(write, read):
+    """What a model has besides variables, for `tf.train.Checkpoint`.
+
+    Args:
+        write: Function that returns it as a dict of arrays.
+        read: Function that takes over such a dict; it is called before the
+            variables are restored.
+
+    Returns:
+        An object to be an attribute of the model.
+    """
+    return _InCheckpoints(write, read)
+
+
 class IndexVector:
     """A vector of integers on the device, whose length may change."""
 
     def __init__(self, name):
         self.length = 1
         self._variable = tf.Variable(
-            np.zeros(1, "int32"),
+            tf.zeros(1, _on_the_device(tf.int32)),
             shape=tf.TensorShape([None]),
             trainable=False,
             name=name,
@@ -114,14 +173,14 @@ class IndexVector:
     def assign(self, values):
         self.length = len(values)
         with tf.init_scope():
-            self._variable.assign(np.asarray(values, "int32"))
+            self._variable.assign(np.asarray(values, "int64"))
 
     def value(self):
-        return tf.convert_to_tensor(self._variable)
+        return tf.cast(self._variable, tf.int32)
 
 
 class Examples:
-    """The latest examples that were seen, at most a number of them.
+    """The latest examples that were seen, as many as may be kept.
 
     A ring of rows where all sizes are known; else the latest batch alone,
     since no other may have its size.
@@ -130,15 +189,22 @@ class Examples:
         shapes: Shapes of one example of each input, None where unknown.
         dtypes: Their types.
         count: The most examples to keep.
+        memory: The most bytes to keep.
+        multiple: The size that all batches have, or None. Whole batches are
+            kept then, and one at least.
     """
 
-    def __init__(self, shapes, dtypes, count):
-        self._count = count
-        self._is_ring = all(None not in shape for shape in shapes)
-        rows = count if self._is_ring else None
+    def __init__(self, shapes, dtypes, count, memory, multiple=None):
+        self.is_ring = all(None not in shape for shape in shapes)
+        self._limits = count, memory, multiple or 1
+        self._dtypes = [tf.dtypes.as_dtype(dtype) for dtype in dtypes]
+        dtypes = [_on_the_device(dtype) for dtype in self._dtypes]
+        sizes = [math.prod(n or 1 for n in shape) for shape in shapes]
+        self._count = self._most(sum(map(_bytes, sizes, dtypes)), min, max)
+        rows = self._count if self.is_ring else None
         self._rows = [
             tf.Variable(
-                np.zeros([rows or 0, *(n or 0 for n in shape)], dtype),
+                tf.zeros([rows or 0, *(n or 0 for n in shape)], dtype),
                 shape=tf.TensorShape([rows, *shape]),
                 trainable=False,
                 name="examples",
@@ -146,49 +212,90 @@ class Examples:
             )
             for shape, dtype in zip(shapes, dtypes)
         ]
+        # Of each input: nobody forbids them to have other sizes.
         self._seen = tf.Variable(
-            0,
+            tf.zeros(len(shapes), "int64"),
             trainable=False,
-            dtype="int64",
             name="examples_seen",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
+
+    def _most(self, example, minimum=tf.minimum, maximum=tf.maximum):
+        """How many examples of so many bytes may be kept."""
+        count, memory, multiple = self._limits
+        most = minimum(memory // maximum(example, 1), count)
+        return maximum(most // multiple * multiple, multiple)
 
     def fit(self, tensors):
         """Whether tensors look like batches of what is to be kept."""
         return len(tensors) == len(self._rows) and all(
             isinstance(tensor, tf.Tensor)
+            and tensor.dtype == dtype
             and rows.shape[1:].is_compatible_with(tensor.shape[1:])
-            for rows, tensor in zip(self._rows, tensors)
+            for rows, dtype, tensor in zip(self._rows, self._dtypes, tensors)
         )
 
     def keep(self, tensors):
         """Keeps a batch (while tracing or running a training step)."""
-        size = tf.shape(tensors[0])[0]
-        if self._is_ring:
-            some = tf.minimum(size, self._count)
-            first = self._seen + tf.cast(size - some, "int64")
-            index = (first + tf.range(tf.cast(some, "int64"))) % self._count
-            for rows, tensor in zip(self._rows, tensors):
-                tensor = tf.cast(tensor[size - some :], rows.dtype)
-                rows.scatter_update(tf.IndexedSlices(tensor, index))
+        sizes = [tf.shape(tensor, tf.int64)[0] for tensor in tensors]
+        tensors = [tf.cast(x, v.dtype) for x, v in zip(tensors, self._rows)]
+        if self.is_ring:
+            self._put_into_ring(tensors, sizes)
         else:
+            self._put_instead(tensors, sizes)
+
+    def _put_into_ring(self, tensors, sizes):
+        for index, (tensor, size) in enumerate(zip(tensors, sizes)):
+            some = tf.minimum(size, self._count)
+            first = self._seen[index] + size - some
+            where = (first + tf.range(some)) % self._count
+            latest = tf.IndexedSlices(tensor[size - some :], where)
+            self._rows[index].scatter_update(latest)
+        self._seen.assign_add(sizes)
+
+    def _put_instead(self, tensors, sizes):
+        count = [tf.size(tensor, tf.int64) for tensor in tensors]
+        dtypes = [tensor.dtype for tensor in tensors]
+        example = sum(map(_bytes, count, dtypes)) // tf.maximum(sizes[0], 1)
+        most = self._most(example)
+        before = sum(tf.size(rows, tf.int64) for rows in self._rows)
+
+        def put():
             for rows, tensor in zip(self._rows, tensors):
-                rows.assign(tf.cast(tensor[-self._count :], rows.dtype))
-        self._seen.assign_add(tf.cast(size, "int64"))
+                rows.assign(tensor[-most:])
+            self._seen.assign(sizes)
+            return True
+
+        # What is left over at the end of an epoch, maybe a single example,
+        # does not take the place of a whole batch.
+        is_left_over = tf.logical_and(
+            tf.reduce_all(self._seen > 0), 2 * sum(count) < before
+        )
+        tf.cond(is_left_over, lambda: True, put)
 
     def forget(self):
-        self._seen.assign(0)
+        self._seen.assign(tf.zeros_like(self._seen))
 
     def all(self):
         """All that is kept, the oldest first, or None if there is nothing."""
-        seen = int(self._seen.numpy())
-        if not seen:
+        seen = self._seen.numpy()
+        if not seen.all() or (seen != seen[0]).any():
             return None
-        if not self._is_ring:
-            return [tf.convert_to_tensor(rows) for rows in self._rows]
-        index = np.arange(max(seen - self._count, 0), seen) % self._count
-        return [tf.gather(rows, index) for rows in self._rows]
+        found = [tf.convert_to_tensor(rows) for rows in self._rows]
+        if self.is_ring:
+            index = np.arange(max(seen[0] - self._count, 0), seen[0])
+            found = [tf.gather(rows, index % self._count) for rows in found]
+        return [tf.cast(x, dtype) for x, dtype in zip(found, self._dtypes)]
+
+
+def _bytes(count, dtype):
+    """Bytes of some entries; strings count as their shortest form."""
+    return count * (dtype.size or 24)
+
+
+def is_dense(value):
+    """Whether a value is a tensor, neither sparse nor ragged."""
+    return isinstance(value, tf.Tensor)
 
 
 def batches_of(x, batch_size):
@@ -219,6 +326,31 @@ def gradients(compute, variables, factors):
         loss, result = compute()
     found = tape.gradient(loss, [*variables, *factors])
     return found[: len(variables)], found[len(variables) :], result
+
+
+def seen_backwards(tensor, see):
+    """A tensor whose gradient is shown to a function when it is taken.
+
+    Whoever takes it: that needs no tape of one's own.
+
+    Args:
+        tensor: The tensor, or a variable.
+        see: Function of the tensor and of the loss's gradient by it. It is
+            called where the backward pass is traced or run.
+
+    Returns:
+        The same values.
+    """
+
+    @tf.custom_gradient
+    def same(inputs):
+        def backwards(gradient):
+            see(inputs, gradient)
+            return gradient
+
+        return tf.identity(inputs), backwards
+
+    return same(tf.convert_to_tensor(tensor))
 
 
 def tensor_of(variable):
@@ -329,50 +461,3 @@ def convolve_transposed(inputs, kernel, positions, strides, padding):
     return tf.nn.conv_transpose(
         inputs, kernel, tf.stack(shape), strides, padding.upper()
     )
-
-
-def call_with_unknown_sizes(call, arguments, axes):
-    """Traces a call whose inputs have axes of unknown size, and runs it.
-
-    Args:
-        call: Function of some tensors.
-        arguments: Arrays.
-        axes: One axis for each argument, whose size is not told; or None.
-
-    Returns:
-        `(results, shapes that they have while tracing)`.
-
-    Raises:
-        NotImplementedError: If an operation was compiled for one size, in
-            silence.
-        Exception: Whatever `call` raises while it is traced.
-    """
-    specs = [
-        tf.TensorSpec(
-            [None if i in (0, axis) else n for i, n in enumerate(x.shape)],
-            x.dtype,
-        )
-        for x, axis in zip(arguments, axes)
-    ]
-    function = tf.function(call).get_concrete_function(*specs)
-    if any(
-        _is_compiled(operation) for operation in function.graph.get_operations()
-    ):
-        raise NotImplementedError("it compiles itself for each size")
-    results = function(*map(tf.convert_to_tensor, arguments))
-    shapes = [
-        tuple(x.shape) for x in tf.nest.flatten(function.structured_outputs)
-    ]
-    return tf.nest.flatten(results), shapes
-
-
-def _is_compiled(operation):
-    try:
-        return operation.get_attr("_XlaMustCompile")
-    except ValueError:
-        return False
-
-
-def bytes_of(shape, dtype):
-    """Bytes of a tensor, a size that is unknown counted as one."""
-    return math.prod(n or 1 for n in shape) * tf.dtypes.as_dtype(dtype).size

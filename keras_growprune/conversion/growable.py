@@ -16,8 +16,10 @@ from keras_growprune.layers import GatedAdd
 from keras_growprune.structure import GraphCopy
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import bidirectional
+from keras_growprune.structure import check_not_rewritten
 from keras_growprune.structure import clone_layer
 from keras_growprune.structure import expand_call
+from keras_growprune.structure import may_be_expanded
 from keras_growprune.structure import trace_channels
 from keras_growprune.training import GrowPruneModel
 
@@ -80,8 +82,9 @@ def growable(
             f"Received: start={start!r}"
         )
     graph = as_functional(model)
+    check_not_rewritten(graph)
     frozen = _frozen(model, graph, freeze)
-    if any(keras_internals.parts(layer) for layer in graph.layers):
+    if any(map(may_be_expanded, graph.layers)):
         flat = GraphCopy(graph, expand=expand_call)
         frozen |= {
             key for key, inside in flat.origins.items() if frozen & {*inside}

@@ -49,7 +49,8 @@ def _has_moved(layer, variable):
             np.std(now), np.std(start)
         )
     if variable.name == "bias" and getattr(layer, "unit_forget_bias", False):
-        start[layer.units : 2 * layer.units] = 1  # an LSTM remembers at first
+        quarter = len(start) // 4  # of four gates; an LSTM remembers at first
+        start[quarter : 2 * quarter] = 1
     return isinstance(initializer, _CONSTANT) and not np.array_equal(now, start)
 
 

@@ -14,9 +14,13 @@ _LENGTH, _PLACE, _FLUSH = 32, 28, 0x8040
 def _library():
     """The C library of mathematics, where its layout is known."""
     known = platform.machine() in ("x86_64", "AMD64")
-    if not known or platform.libc_ver()[0] != "glibc":
+    try:
+        if not known or platform.libc_ver()[0] != "glibc":
+            return None
+        library = ctypes.CDLL("libm.so.6")
+        return library if library.fegetenv and library.fesetenv else None
+    except Exception:  # no measurement is worth a run
         return None
-    return ctypes.CDLL("libm.so.6")
 
 
 @contextlib.contextmanager

@@ -71,20 +71,21 @@ def _build(channel_map, structure, inputs, outputs, folds, name):
         values.update(_initializer_of_part(channel_map, structure, weight))
     tensors, layers = {}, {}
     for index in channel_map.needed_calls(structure.gates):
-        call = channel_map.calls[index]
+        call = channel_map.with_constants(
+            channel_map.calls[index],
+            lambda constant: constant.part(structure.units),
+        )
         operation = call.operation
         if channel_map.gate_is_off(index, structure.gates):
             tensors[id(call.outputs[0])] = tensors[id(call.inputs[0])]
             continue
         if call.node.is_input:
             tensor = call.outputs[0]
-            tensors[id(tensor)] = keras.Input(
-                batch_shape=tensor.shape,
-                dtype=tensor.dtype,
-                name=operation.name,
+            tensors[id(tensor)] = keras_internals.input_like(
+                tensor, operation.name
             )
             continue
-        args, kwargs = call.node.arguments.fill_in(tensors)
+        args, kwargs = call.fill_in(tensors)
         if hasattr(operation, "call_plain"):
             factors = [
                 float(factors[0])
@@ -120,14 +121,14 @@ def _initializer_of_part(channel_map, structure, weight):
     """The entry of a layer's config where the full network's does not do."""
     known = axes_of(weight.layer)
     initializer = known.initializer(weight.layer, weight.attribute)
-    if initializer is None or "." in weight.attribute:
+    name = known.initializer_name(weight.attribute)
+    if None in (initializer, name) or "." in weight.attribute:
         return {}
     entries = channel_map.indices(weight, structure)
     part = initializer_of_part(initializer, weight.full_shape, entries)
     if part is initializer:
         return {}
-    name = f"{weight.attribute}_initializer"
-    return {known.initializers.get(weight.attribute, name): part}
+    return {name: part}
 
 
 def _stays_outside(point):
@@ -136,7 +137,7 @@ def _stays_outside(point):
         return False
     if recurrent_parts(point.layer):
         return False  # see `scale_outputs`
-    return "scale" not in point.layer.get_config()
+    return not point.may_have_gamma
 
 
 def _plain(operation, folds, attributes):
@@ -161,7 +162,9 @@ def _plain(operation, folds, attributes):
     if is_growable(operation):
         return operation.as_plain_layer(**changes)
     is_norm = axes_of(operation) and axes_of(operation).channels in NORMS
-    if is_norm and any(point.layer is operation for point, _ in folds):
+    if is_norm and any(
+        point.layer is operation and point.may_have_gamma for point, _ in folds
+    ):
         changes = {**changes, "scale": True}  # the gate becomes its gamma
     return clone_layer(operation, **changes)
 

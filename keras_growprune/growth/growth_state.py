@@ -26,6 +26,7 @@ class GrowthState:
             of an epoch that the schedule asks for.
         periods: Length of the run in periods, 0 before the first `fit`.
         parts: Periods of an epoch.
+        steps: Training steps of an epoch, None where that is not known.
         settled: Whether the structure is final.
         loss_is_finite: Whether the loss of the last period was.
         random: `numpy.random.Generator` of everything that is drawn.
@@ -60,6 +61,7 @@ class GrowthState:
         self.period = 0
         self.periods = 0
         self.parts = 1
+        self.steps = None
         self.settled = False
         self.loss_is_finite = True
         self.random = np.random.default_rng(seed)
@@ -99,6 +101,7 @@ class GrowthState:
             "period": int(self.period),
             "periods": int(self.periods),
             "parts": int(self.parts),
+            "steps": None if self.steps is None else int(self.steps),
             "settled": bool(self.settled),
             "loss_is_finite": bool(self.loss_is_finite),
             "random": self.random.bit_generator.state,
@@ -116,6 +119,6 @@ class GrowthState:
             setattr(state, name, value.astype(getattr(state, name).dtype))
         scalars = json.loads(bytes(np.array(arrays["scalars"], dtype="uint8")))
         state.random.bit_generator.state = scalars.pop("random")
-        for name, value in scalars.items():
-            setattr(state, name, value)
+        for name in set(scalars) & set(vars(state)):
+            setattr(state, name, scalars[name])
         return state

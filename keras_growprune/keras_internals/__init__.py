@@ -9,13 +9,21 @@ from keras_growprune.keras_internals.adapted import Setting
 from keras_growprune.keras_internals.adapted import adapt
 from keras_growprune.keras_internals.adapted import as_written
 from keras_growprune.keras_internals.adapted import original_class
+from keras_growprune.keras_internals.applied_gradients import seeing_gradients
+from keras_growprune.keras_internals.changed_arguments import changing_arguments
+from keras_growprune.keras_internals.files import may_write
+from keras_growprune.keras_internals.files import weights_file
+from keras_growprune.keras_internals.files import writes_legacy_file
 from keras_growprune.keras_internals.graphs import Call
 from keras_growprune.keras_internals.graphs import comes_from_layer
 from keras_growprune.keras_internals.graphs import functional_graph
 from keras_growprune.keras_internals.graphs import graph_calls
 from keras_growprune.keras_internals.graphs import graph_structure
 from keras_growprune.keras_internals.graphs import has_mask
+from keras_growprune.keras_internals.graphs import input_like
 from keras_growprune.keras_internals.graphs import input_shapes
+from keras_growprune.keras_internals.graphs import is_dense
+from keras_growprune.keras_internals.graphs import mask_of
 from keras_growprune.keras_internals.graphs import outside_calls
 from keras_growprune.keras_internals.graphs import producer_name
 from keras_growprune.keras_internals.graphs import producing_node
@@ -35,6 +43,8 @@ from keras_growprune.keras_internals.layers import takes_training
 from keras_growprune.keras_internals.layers import trusting
 from keras_growprune.keras_internals.lazy_functional import LazyFunctional
 from keras_growprune.keras_internals.lazy_functional import call_training_only
+from keras_growprune.keras_internals.lazy_functional import count_calls
+from keras_growprune.keras_internals.lazy_functional import standardized_inputs
 from keras_growprune.keras_internals.optimizers import COPY
 from keras_growprune.keras_internals.optimizers import OptimizerIndex
 from keras_growprune.keras_internals.optimizers import carry_accumulators
@@ -50,12 +60,17 @@ from keras_growprune.keras_internals.optimizers import optimizers_in
 from keras_growprune.keras_internals.optimizers import slot_starts
 from keras_growprune.keras_internals.optimizers import why_shapes_are_needed
 from keras_growprune.keras_internals.optimizers import with_some_variables
+from keras_growprune.keras_internals.random_state import random_state
+from keras_growprune.keras_internals.random_state import seed_states
+from keras_growprune.keras_internals.random_state import set_random_state
 from keras_growprune.keras_internals.running import doing
+from keras_growprune.keras_internals.running import is_doing
 from keras_growprune.keras_internals.running import widths_are_unknown
 from keras_growprune.keras_internals.training import compute_loss
 from keras_growprune.keras_internals.training import has_own_train_step
 from keras_growprune.keras_internals.training import is_callback_list
 from keras_growprune.keras_internals.training import prepend_callback
+from keras_growprune.keras_internals.training import start_at_epoch
 from keras_growprune.keras_internals.training import track_loss
 from keras_growprune.keras_internals.training import train_with
 from keras_growprune.keras_internals.variables import assign_elastic
@@ -80,22 +95,29 @@ __all__ = [
     "assign_elastic",
     "call_training_only",
     "carry_accumulators",
+    "changing_arguments",
     "check_optimizer_can_be_carried",
     "check_versions",
     "clone_operation",
     "comes_from_layer",
     "compute_loss",
+    "count_calls",
     "doing",
     "functional_graph",
     "graph_calls",
     "graph_structure",
     "has_mask",
     "has_own_train_step",
+    "input_like",
     "input_shapes",
     "is_callback_list",
+    "is_dense",
+    "is_doing",
     "is_elastic",
     "layers_of_applications",
     "make_elastic",
+    "may_write",
+    "mask_of",
     "no_reduction_on_one_replica",
     "operation_name",
     "optimizer_slots",
@@ -109,19 +131,27 @@ __all__ = [
     "prepend_callback",
     "producer_name",
     "producing_node",
+    "random_state",
     "read_variable",
     "refresh_target_shape",
     "release_memory",
     "resize_variable",
     "restore_variable",
+    "seeing_gradients",
     "set_tensor_shape",
+    "seed_states",
+    "set_random_state",
     "slot_starts",
+    "start_at_epoch",
+    "standardized_inputs",
     "takes_training",
     "track_loss",
     "train_with",
     "trusting",
-    "widths_are_unknown",
+    "weights_file",
     "why_shapes_are_needed",
+    "widths_are_unknown",
     "with_some_variables",
     "without_time",
+    "writes_legacy_file",
 ]

@@ -15,6 +15,28 @@ class Call:
     inputs: list
     outputs: list
     node: object
+    # What takes the place of constants among the arguments: functions without
+    # arguments, by the `id` of the constant.
+    constants: dict = dataclasses.field(default_factory=dict)
+
+    def fill_in(self, values):
+        """Arguments for the operation.
+
+        Args:
+            values: Maps the `id` of each symbolic tensor to its value.
+
+        Returns:
+            `(positional arguments, keywords)`.
+        """
+        arguments = self.node.arguments.fill_in(values)
+        if not self.constants:
+            return arguments
+
+        def replace(value):
+            new = self.constants.get(id(value))
+            return value if new is None else new()
+
+        return keras.tree.map_structure(replace, arguments)
 
     @property
     def layer(self):
@@ -142,7 +164,35 @@ def comes_from_layer(tensor):
 
 def has_mask(tensor):
     """Whether a symbolic tensor carries a mask along."""
-    return getattr(tensor, "_keras_mask", None) is not None
+    return mask_of(tensor) is not None
+
+
+def mask_of(tensor):
+    """The mask that a tensor carries along, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def input_like(tensor, name):
+    """A new input of a graph, of the same kind as another one."""
+    kinds = {
+        kind: True
+        for kind in ("sparse", "ragged")  # Keras 3.8 knows no ragged ones
+        if getattr(tensor, kind, False)
+    }
+    return keras.Input(
+        batch_shape=tensor.shape,
+        dtype=tensor.dtype,
+        name=name,
+        optional=getattr(tensor._keras_history.operation, "optional", False),
+        **kinds,
+    )
+
+
+def is_dense(tensor):
+    """Whether a symbolic tensor is neither sparse nor ragged."""
+    return not (
+        getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False)
+    )
 
 
 def set_tensor_shape(tensor, axis, size):

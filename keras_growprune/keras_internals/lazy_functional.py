@@ -1,7 +1,7 @@
 """A functional model that calls only what its outputs depend on."""
 
+import collections
 import contextlib
-import functools
 
 import keras
 
@@ -47,8 +47,28 @@ class LazyFunctional(keras.Model):
         plan = getattr(self, "_call_plan", None)
         if plan is not None and not is_own and backend.is_tracing():
             inputs = plan.checked(inputs)
-        with self.following_plan():
-            return super().call(inputs, training=training, mask=mask, **kwargs)
+
+        def run():
+            with self.following_plan():
+                return super(LazyFunctional, self).call(
+                    inputs, training=training, mask=mask, **kwargs
+                )
+
+        if training and not is_own:
+            return self.called_in_training(run, inputs)
+        return run()
+
+    def called_in_training(self, run, inputs):
+        """Others call the model with `training=True`.
+
+        Args:
+            run: Function that does it.
+            inputs: The inputs, to look at.
+
+        Returns:
+            The outputs.
+        """
+        return run()
 
     def compute_output_spec(self, inputs, training=None, mask=None):
         if not is_doing("own step", self):
@@ -92,7 +112,7 @@ class LazyFunctional(keras.Model):
             if alias is not None:
                 values[id(call.outputs[0])] = values[id(alias)]
                 continue
-            args, kwargs = call.node.arguments.fill_in(values)
+            args, kwargs = call.fill_in(values)
             outputs = operation_fn(call.operation)(*args, **kwargs)
             if after is not None:
                 outputs = after(outputs)
@@ -101,24 +121,46 @@ class LazyFunctional(keras.Model):
         return values
 
 
-def call_training_only(model, inputs, layer_class, tensors=None):
+def standardized_inputs(model, inputs):
+    """Inputs of a functional model as its graph takes them, a list."""
+    return model._standardize_inputs(inputs)
+
+
+def count_calls(model):
+    """How often the plan of a `LazyFunctional` calls each operation, by id."""
+    return collections.Counter(
+        id(call.operation)
+        for call, alias, _ in model._call_plan.steps
+        if alias is None
+    )
+
+
+def call_training_only(model, inputs, layer_class, tensors=None, around=None):
     """Calls a functional model with one type of layer in training mode.
 
     Args:
         model: A `LazyFunctional`.
-        inputs: Its inputs.
+        inputs: Its inputs, as `standardized_inputs` returns them.
         layer_class: The type of layer.
         tensors: Symbolic tensors of the model whose values to return instead
             of its outputs, None for what is not computed.
+        around: Function of a layer of that type, a context for each call.
     """
 
     def wrap(operation):
         if not takes_training(operation):
             return operation
         is_training = isinstance(operation, layer_class)
-        return functools.partial(operation, training=is_training)
+        set_up = around if around and is_training else contextlib.nullcontext
 
-    inputs = model._standardize_inputs(inputs)
+        def call(*args, **kwargs):
+            with set_up(operation):
+                # Whatever the graph says: nor does `fit` look at that.
+                kwargs["training"] = is_training
+                return operation(*args, **kwargs)
+
+        return call
+
     with model.following_plan():
         if tensors is None:
             return model._run_through_graph(inputs, operation_fn=wrap)

@@ -290,6 +290,9 @@ def no_reduction_on_one_replica(optimizer):
     several MiB at each change of structure.
     """
     parts = optimizers_in(optimizer) if backend.is_only_replica() else []
+    # Two growing models that one optimizer trains are one within the other.
+    name = "_all_reduce_sum_gradients"
+    parts = [part for part in parts if name not in vars(part)]
     for part in parts:
         part._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
     try:

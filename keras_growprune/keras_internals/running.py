@@ -14,6 +14,7 @@ def doing(what, owner):
 
     Args:
         what: `"own step"`: a model trains, tests or predicts by itself.
+            `"step"`: an optimizer changes variables of a growing model.
             `"plan"`: a model runs as its plan says. `"call"`: a layer whose
             width may change is called.
         owner: The object.

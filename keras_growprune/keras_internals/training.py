@@ -36,6 +36,11 @@ def prepend_callback(callbacks, callback):
     callback.set_params(callbacks.params)
 
 
+def start_at_epoch(model, epoch):
+    """Lets `fit` begin with an epoch, 0 for the one that it was told."""
+    model._initial_epoch = epoch
+
+
 def has_own_train_step(model):
     """Whether the class of a model trains in another way than Keras."""
     return type(model).train_step is not keras.Model.train_step

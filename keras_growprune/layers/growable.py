@@ -9,6 +9,7 @@ from keras_growprune import keras_internals
 from keras_growprune.layers.factors import factor_on
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import make_layer
+from keras_growprune.structure import refuse_to_rewrite
 
 
 class Growable(keras_internals.Adaptable):
@@ -88,6 +89,14 @@ class Growable(keras_internals.Adaptable):
         config[self._width_name] = self.full_width
         config[f"seed_{self._width_name}"] = self.seed_width
         return config
+
+    def quantize(self, *args, **kwargs):
+        """Refused: quantize the layers of what `compact()` returns."""
+        refuse_to_rewrite("quantize", self.name)
+
+    def enable_lora(self, *args, **kwargs):
+        """Refused: enable it on layers of what `compact()` returns."""
+        refuse_to_rewrite("enable_lora", self.name)
 
     def _check_in_network(self):
         width = getattr(self, self._width_name)

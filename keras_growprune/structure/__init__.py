@@ -18,6 +18,7 @@ from keras_growprune.structure.cloning import make_layer
 from keras_growprune.structure.coupling_report import CouplingReport
 from keras_growprune.structure.expansion import call_on_symbols
 from keras_growprune.structure.expansion import expand_call
+from keras_growprune.structure.expansion import may_be_expanded
 from keras_growprune.structure.factor_points import FactorPoint
 from keras_growprune.structure.factor_points import find_branch_points
 from keras_growprune.structure.factor_points import find_factor_points
@@ -29,6 +30,8 @@ from keras_growprune.structure.initial_values import initial_values
 from keras_growprune.structure.initial_values import initializer_of_part
 from keras_growprune.structure.neighbors import producers
 from keras_growprune.structure.reshaping import whole_key
+from keras_growprune.structure.rewritten_layers import check_not_rewritten
+from keras_growprune.structure.rewritten_layers import refuse_to_rewrite
 from keras_growprune.structure.sequences import candidate_columns
 from keras_growprune.structure.sequences import is_reverse
 from keras_growprune.structure.sequences import recurrent_parts
@@ -51,6 +54,7 @@ __all__ = [
     "call_on_symbols",
     "candidate_columns",
     "channel_axis",
+    "check_not_rewritten",
     "clone_layer",
     "copy_weights",
     "expand_call",
@@ -63,8 +67,10 @@ __all__ = [
     "is_growable",
     "is_reverse",
     "make_layer",
+    "may_be_expanded",
     "producers",
     "recurrent_parts",
+    "refuse_to_rewrite",
     "register_axes",
     "registered_class",
     "trace_channels",

@@ -6,6 +6,7 @@ table. A layer type that is not in it freezes the channels that it touches.
 
 import dataclasses
 import operator
+import weakref
 from collections.abc import Mapping
 
 from keras_growprune import keras_internals
@@ -32,7 +33,8 @@ class LayerAxes:
         multiplies: Attributes of `weights` that take part in multiply-adds.
         width_attribute: Attribute that holds the number of output channels.
         initializers: Maps a weight's attribute to the attribute that holds
-            its initializer, where that is not `<weight>_initializer`.
+            its initializer, where that is not `<weight>_initializer`; or to
+            the initializer, where the layer does not hold it.
         positions: `"output"` or `"input"`: where the multiply-adds of a
             weight are repeated, at every output or every input position.
         scaled_by: Weights that, multiplied by a factor for each output
@@ -56,16 +58,25 @@ class LayerAxes:
 
     def initializer(self, layer, attribute):
         """Returns the initializer object of a weight, or None."""
-        name = self.initializers.get(attribute, f"{attribute}_initializer")
+        name = self.initializer_name(attribute)
+        if name is None:
+            return self.initializers[attribute]
         try:
             return operator.attrgetter(name)(layer)
         except AttributeError:
             return None
 
+    def initializer_name(self, attribute):
+        """Name of the attribute with a weight's initializer, if it has one."""
+        name = self.initializers.get(attribute, f"{attribute}_initializer")
+        return name if isinstance(name, str) else None
+
 
 _TABLE: dict[type, LayerAxes] = {}
 # Operations of `keras.ops`, by the names of their classes.
 _OPERATIONS: dict[str, LayerAxes] = {}
+# Single layers whose classes nobody knows: see `learned_axes`.
+_LEARNED = weakref.WeakKeyDictionary()
 
 
 def register_axes(
@@ -137,10 +148,21 @@ def register_operation(name, channels, unknown_widths=None):
     )
 
 
+def remember(layer, known):
+    """Enters a single layer, whose class is not in the table.
+
+    Args:
+        layer: The layer.
+        known: Its `LayerAxes`.
+    """
+    _LEARNED[layer] = known
+
+
 def axes_of(layer):
     """Returns the `LayerAxes` of a layer or operation, or None if unknown."""
     known = axes_of_class(type(layer))
-    return known or _OPERATIONS.get(keras_internals.operation_name(layer))
+    known = known or _OPERATIONS.get(keras_internals.operation_name(layer))
+    return known or _LEARNED.get(layer)
 
 
 def axes_of_class(layer_class):

@@ -1,12 +1,14 @@
 """The groups, gates and weight axes of one network, as traced."""
 
 import dataclasses
+import functools
 import math
 
 import keras
 import numpy as np
 
 from keras_growprune.structure import axes
+from keras_growprune.structure.following import norm_axes
 from keras_growprune.structure.sequences import recurrent_parts
 
 
@@ -136,6 +138,32 @@ class TensorChannels:
     units: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class SlicedConstant:
+    """A constant in a call that has an entry for each of some channels.
+
+    Attributes:
+        call: The call.
+        value: The constant: an array or a tensor.
+        axis: Its axis of channels.
+        units: Units behind the entries along that axis.
+    """
+
+    call: object
+    value: object
+    axis: int
+    units: np.ndarray
+
+    def entries(self, units):
+        """Indices of the entries that are there, for a boolean unit vector."""
+        return np.flatnonzero(np.append(units, True)[self.units])
+
+    def part(self, units):
+        """What of the constant is there, an array."""
+        value = keras.ops.convert_to_numpy(self.value)
+        return np.take(value, self.entries(units), axis=self.axis)
+
+
 class ChannelMap:
     """What tracing found out about one functional network.
 
@@ -147,6 +175,7 @@ class ChannelMap:
         weights: List of `WeightAxes`.
         channels: Maps `id(tensor)` to `TensorChannels`.
         attributes: List of `LayerAttribute` and `SplitPoints`.
+        constants: List of `SlicedConstant`.
         frozen: Maps the name of a growable layer that cannot change its width
             to the reason.
         ties: List of `(units, why)`: what depends on each other, and why.
@@ -161,6 +190,7 @@ class ChannelMap:
         weights,
         channels,
         attributes,
+        constants,
         frozen,
         ties,
     ):
@@ -171,6 +201,7 @@ class ChannelMap:
         self.weights = weights
         self.channels = channels
         self.attributes = attributes
+        self.constants = constants
         self.frozen = frozen
         self.ties = ties
         self.unit_count = sum(group.size for group in groups)
@@ -225,7 +256,8 @@ class ChannelMap:
         """
         key = np.asarray(gates, dtype=bool).tobytes()
         if key not in self._needed_cache:
-            needed = set()
+            # Inputs stay, also where what reads them has left.
+            needed = {i for i, c in enumerate(self.calls) if c.node.is_input}
             stack = list(self.outputs)
             while stack:
                 index = self._producer.get(id(stack.pop()))
@@ -277,7 +309,8 @@ class ChannelMap:
             if not isinstance(call.layer, over_channels):
                 continue
             known = self.channels.get(id(call.outputs[0]))
-            if known is None:
+            rank = len(call.outputs[0].shape)
+            if known is None or norm_axes(call.layer, rank) != [known.axis]:
                 continue
             units = known.units
             for index, group in enumerate(self.groups):
@@ -315,6 +348,20 @@ class ChannelMap:
                 if each.name == name:
                     return each.units
         return np.zeros(0, dtype=int)
+
+    def with_constants(self, call, part):
+        """The call with constants for the channels that are there.
+
+        Args:
+            call: One of `calls`.
+            part: Function of a `SlicedConstant`, what takes its place.
+        """
+        parts = {
+            id(each.value): functools.partial(part, each)
+            for each in self.constants
+            if each.call is call
+        }
+        return dataclasses.replace(call, constants=parts) if parts else call
 
     def live(self, structure):
         """What of a structure is really computed.

@@ -5,6 +5,7 @@ norm that follows its layer, or on the layer's own output where there is none.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from keras import ops
 from keras_growprune import keras_internals
 from keras_growprune.structure import axes
 from keras_growprune.structure import neighbors
+from keras_growprune.structure.following import norm_axes
 from keras_growprune.structure.propagation import MIXING
 from keras_growprune.structure.propagation import NORMS
 from keras_growprune.structure.sequences import recurrent_parts
@@ -44,12 +46,18 @@ class FactorPoint:
         layer: The norm, the layer, or the gated layer.
         axis: The channel axis of the output.
         units: Unit behind each channel.
+        labels: Maps attributes of the layer's weights to the labels of their
+            axes.
+        may_have_gamma: Whether the layer is a norm that has a gamma for each
+            channel, or would have with `scale=True`.
     """
 
     kind: str
     layer: object
     axis: int
     units: np.ndarray
+    labels: Mapping = dataclasses.field(default_factory=dict)
+    may_have_gamma: bool = False
 
     def weights(self):
         """Attributes of the weights that scale with the factor."""
@@ -58,7 +66,7 @@ class FactorPoint:
         return [
             name
             for name in axes.axes_of(self.layer).scaled_by
-            if getattr(self.layer, name, None) is not None
+            if axes.OUT in self.labels.get(name, ())
         ]
 
     def is_foldable(self):
@@ -71,14 +79,18 @@ class FactorPoint:
 
     def along_output(self, name, values):
         """Shapes one value for each channel to fit one of these weights."""
-        labels = axes.axes_of(self.layer).weights[name]
+        labels = self._labels(name)
         return values.reshape([-1 if x == axes.OUT else 1 for x in labels])
 
     def sum_of_outputs(self, name, values):
         """Sums what belongs to each channel, of one of these weights."""
-        labels = axes.axes_of(self.layer).weights[name]
+        labels = self._labels(name)
         others = [i for i, x in enumerate(labels) if x != axes.OUT]
         return ops.sum(values, axis=others) if others else values
+
+    def _labels(self, name):
+        # A gamma that the layer does not have yet has those of the table.
+        return self.labels.get(name) or axes.axes_of(self.layer).weights[name]
 
     def weights_suffice(self):
         """Whether those weights are trained, so that they have gradients."""
@@ -115,8 +127,25 @@ def find_factor_points(channel_map):
         else:
             continue
         seen.add(id(layer))
-        points.append(FactorPoint(kind, layer, axis, channels.units))
+        units = channels.units
+        points.append(_point_at(channel_map, kind, call, axis, units))
     return points
+
+
+def _point_at(channel_map, kind, call, axis, units):
+    layer = call.layer
+    labels = {
+        weight.attribute: weight.labels
+        for weight in channel_map.weights
+        if weight.layer is layer
+    }
+    rank = len(call.outputs[0].shape)
+    may_have_gamma = (
+        kind == "norm"
+        and "scale" in layer.get_config()
+        and norm_axes(layer, rank) == [axis]
+    )
+    return FactorPoint(kind, layer, axis, units, labels, may_have_gamma)
 
 
 def find_branch_points(channel_map):
@@ -142,7 +171,7 @@ def find_branch_points(channel_map):
             if is_alone and axes.axes_of(end.layer).scaled_by:
                 is_norm = axes.axes_of(end.layer).channels in NORMS
                 kind = "norm" if is_norm else "layer"
-                point = FactorPoint(kind, end.layer, axis, units)
+                point = _point_at(channel_map, kind, end, axis, units)
         if point is None or not point.weights_suffice():
             point = FactorPoint("branch", gate.layer, axis, units)
         points.append(point)

@@ -29,16 +29,37 @@ def follow(tracer, call):
 
 
 def norm(tracer, call):
-    """Statistics per channel, or over channels: batch and layer norm."""
+    """Statistics per channel, or over channels: batch and layer norm.
+
+    Its weights follow the axes that its argument names. Where the channels
+    are along another one, it passes them on, and its weights stay.
+    """
     layer = call.layer
-    axis = _norm_axis(layer, call)
-    source = _source_along(tracer, call, axis)
-    if axis is None:
+    named = norm_axes(layer, len(call.inputs[0].shape))
+    if named != sorted(named):  # Keras mixes the entries of gamma up
+        tracer.freeze(
+            call.inputs,
+            f"layer `{layer.name}` counts its axes {layer.axis} from both ends",
+        )
         return None
-    if source is None:
-        source = (axis, tracer.fixed(call.inputs[0].shape[axis]))
-    tracer.record_weights(layer, source[1], source[1])
+    source = tracer.channels(call.inputs[0])
+    axis, units = source or (
+        named[-1],
+        tracer.fixed(call.inputs[0].shape[named[-1]]),
+    )
+    labels = tuple("out" if each == axis else None for each in named)
+    tracer.record_weights(layer, units, units, labels=labels)
     return source
+
+
+def norm_axes(layer, rank):
+    """Axes that the weights of a norm follow, a list.
+
+    Args:
+        layer: A norm.
+        rank: Number of axes of its input.
+    """
+    return [int(axis) % rank for axis in np.atleast_1d(layer.axis)]
 
 
 def group_norm(tracer, call):
@@ -47,7 +68,9 @@ def group_norm(tracer, call):
     source = norm(tracer, call)
     if source is None:
         return None
-    _, units = source
+    axis, units = source
+    if norm_axes(layer, len(call.inputs[0].shape)) != [axis]:
+        return source
     if layer.groups == len(units):  # each channel alone
         tracer.record_attribute(layer, "groups", units)
     elif layer.groups > 1:
@@ -100,25 +123,6 @@ def along_layer_axis(tracer, call):
     if source[0] != tracer.input_channel_axis(call):
         tracer.freeze(
             call.inputs, f"`{call.layer.name}` has channels along another axis"
-        )
-        return None
-    return source
-
-
-def _norm_axis(layer, call):
-    axis = layer.axis
-    if isinstance(axis, (list, tuple)):
-        axis = axis[0] if len(axis) == 1 else None
-    return None if axis is None else axis % len(call.inputs[0].shape)
-
-
-def _source_along(tracer, call, axis):
-    source = tracer.channels(call.inputs[0])
-    if source is not None and axis != source[0]:
-        tracer.freeze(
-            call.inputs,
-            f"layer `{call.layer.name}` normalizes along axis "
-            f"{call.layer.axis}, not along the channel axis {source[0]}",
         )
         return None
     return source

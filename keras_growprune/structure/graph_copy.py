@@ -57,9 +57,7 @@ class GraphCopy:
     def _new_input(self, tensor):
         name = keras_internals.producer_name(tensor)
         self._names.add(name)
-        return keras.Input(
-            batch_shape=tensor.shape, dtype=tensor.dtype, name=name
-        )
+        return keras_internals.input_like(tensor, name)
 
     def _run(self, graph, inputs, training=None, prefix=""):
         old_inputs, old_outputs = keras_internals.graph_structure(graph)

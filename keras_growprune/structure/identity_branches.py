@@ -8,6 +8,7 @@ import numpy as np
 from keras_growprune.structure import axes
 from keras_growprune.structure import neighbors
 from keras_growprune.structure.factor_points import is_linear
+from keras_growprune.structure.following import norm_axes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _identity_branch(channel_map, gate, producers, consumers, uses):
         or not np.array_equal(ends[0].units, ends[1].units)
         or not _can_repeat(mixer)
         or not all(_is_relu(layer) for layer in others)
-        or not (norm is None or norm.scale and norm.center)
+        or not (norm is None or _gives_back(norm, branch, ends[1].axis))
     ):
         return None
     return IdentityBranch(shortcut, mixer, norm, ends[0].units)
@@ -88,6 +89,12 @@ def _can_repeat(layer):
         and (set(sizes) == {1} or layer.padding == "same")
         and (is_linear(layer) or _is_relu(layer))
     )
+
+
+def _gives_back(norm, tensor, axis):
+    """Whether a norm can give each channel its mean and variance back."""
+    follows = norm_axes(norm, len(tensor.shape)) == [axis]
+    return follows and norm.scale and norm.center
 
 
 def _is_relu(layer):

@@ -10,11 +10,7 @@ def unite(tracer, call):
     Shapes broadcast: a tensor of one channel, or of fewer axes, goes with all
     channels of the others.
     """
-    operands = [
-        value
-        for value in keras.tree.flatten((call.arguments, call.keywords))
-        if hasattr(value, "shape") and len(value.shape)
-    ]
+    operands = _operands(call)
     rank = len(call.outputs[0].shape)
     # Axes counted from the right, as broadcasting does.
     known = [
@@ -30,14 +26,18 @@ def unite(tracer, call):
     axis = wide[0][1]
     fits = all(each[1] == axis for each in known)
     has_channels = {id(tensor) for tensor, _, _ in known}
-    for value in operands:
-        shape = tuple(value.shape)
-        if id(value) not in has_channels and len(shape) >= -axis:
-            fits = fits and shape[axis] == 1
-    joined = "joins it with channels that cannot change"
-    if not fits:
-        tracer.freeze(call.inputs, f"`{call.layer.name}` {joined}")
-        return None
+    others = [
+        value
+        for value in operands
+        if id(value) not in has_channels
+        and len(value.shape) >= -axis
+        and value.shape[axis] != 1
+    ]
+    if not fits or not all(_has_slices(each, axis, width) for each in others):
+        return _freeze(tracer, call)
+    for value in others:
+        axis_from_left = axis + len(value.shape)
+        tracer.record_constant(call, value, axis_from_left, wide[0][2])
     for tensor, _, units in known:
         if len(units) < width:
             tracer.freeze(
@@ -48,9 +48,31 @@ def unite(tracer, call):
     return rank + axis, wide[0][2]
 
 
+def _operands(call):
+    """Tensors and constants among the arguments that have axes."""
+    return [
+        value
+        for value in keras.tree.flatten((call.arguments, call.keywords))
+        if hasattr(value, "shape") and len(value.shape)
+    ]
+
+
+def _has_slices(value, axis, width):
+    """Whether an operand is a constant with an entry for each channel."""
+    is_constant = isinstance(value, np.ndarray) or (
+        keras.ops.is_tensor(value) and not hasattr(value, "assign")
+    )
+    return is_constant and value.shape[axis] == width
+
+
+def _freeze(tracer, call):
+    joined = "joins it with channels that cannot change"
+    tracer.freeze(call.inputs, f"`{call.layer.name}` {joined}")
+
+
 def concatenate(tracer, call):
     """Channels side by side, or positions one after another."""
-    tensors = call.inputs
+    tensors = _operands(call)
     rank = len(call.outputs[0].shape)
     known = [tracer.channels(tensor) for tensor in tensors]
     axes = {each[0] for each in known if each is not None}
@@ -64,7 +86,7 @@ def concatenate(tracer, call):
         return None
     (axis,) = axes
     if axis != joined:
-        return unite_whole(tracer, call, axis)
+        return unite_whole(tracer, call, axis, tensors)
     parts = [
         tracer.fixed(tensor.shape[axis]) if each is None else each[1]
         for tensor, each in zip(tensors, known)
@@ -72,16 +94,12 @@ def concatenate(tracer, call):
     return axis, np.concatenate(parts)
 
 
-def unite_whole(tracer, call, axis):
+def unite_whole(tracer, call, axis, tensors):
     """All inputs have the same channels, none is broadcast."""
-    known = [tracer.channels(tensor) for tensor in call.inputs]
+    known = [tracer.channels(tensor) for tensor in tensors]
     # A branch that is out of its network at present has no channels at all.
     if None in known or len({len(units) for _, units in known}) > 1:
-        tracer.freeze(
-            call.inputs,
-            f"`{call.layer.name}` joins it with channels that cannot change",
-        )
-        return None
+        return _freeze(tracer, call)
     for each in known[1:]:
         tracer.unite(known[0][1], each[1], f"`{call.layer.name}` joins them")
     return axis, known[0][1]
@@ -94,4 +112,4 @@ def gate(tracer, call):
     if known == [None] * len(known):
         return None
     axis = next(each[0] for each in known if each is not None)
-    return unite_whole(tracer, call, axis)
+    return unite_whole(tracer, call, axis, call.inputs)

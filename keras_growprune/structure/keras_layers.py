@@ -249,7 +249,7 @@ def _register_operations():
             SoftShrink SparsePlus Silu Squareplus LogSigmoid LeakyRelu
             HardSigmoid HardSilu Elu Selu Gelu Celu TanhShrink HardTanh
             HardShrink Threshold Softmax LogSoftmax StopGradient Cast
-            SaturateCast Copy Resize MaxPool AveragePool
+            SaturateCast Copy ZerosLike OnesLike Resize MaxPool AveragePool
             LogicalNot Erf Erfinv Rsqrt
         """,
         "unite": """

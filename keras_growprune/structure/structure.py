@@ -13,6 +13,9 @@ class Structure:
         units: Boolean array of shape `(units,)`, the units of all groups one
             group after another.
         gates: Boolean array of shape `(gates,)`, one entry per gated layer.
+
+    Raises:
+        ValueError: If one of them is no vector of booleans.
     """
 
     units: np.ndarray
@@ -20,7 +23,7 @@ class Structure:
 
     def __post_init__(self):
         for name in ("units", "gates"):
-            value = np.array(getattr(self, name), dtype=bool)
+            value = _booleans(name, getattr(self, name))
             value.setflags(write=False)
             object.__setattr__(self, name, value)
 
@@ -32,3 +35,16 @@ class Structure:
         )
 
     __hash__ = None
+
+
+def _booleans(name, value):
+    array = np.asarray(value)
+    is_flag = array.size == 0 or (
+        array.dtype.kind in "biuf" and np.all((array == 0) | (array == 1))
+    )
+    if array.ndim != 1 or not is_flag:
+        raise ValueError(
+            f"Argument `{name}` must be a vector of booleans, one for each "
+            f"that there may be. Received: {name}={value!r}"
+        )
+    return np.array(array, dtype=bool)

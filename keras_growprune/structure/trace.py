@@ -10,9 +10,11 @@ from keras_growprune.structure.channel_map import ChannelMap
 from keras_growprune.structure.channel_map import Group
 from keras_growprune.structure.channel_map import LayerAttribute
 from keras_growprune.structure.channel_map import LayerGate
+from keras_growprune.structure.channel_map import SlicedConstant
 from keras_growprune.structure.channel_map import SplitPoints
 from keras_growprune.structure.channel_map import TensorChannels
 from keras_growprune.structure.channel_map import WeightAxes
+from keras_growprune.structure.learned_axes import learn_axes
 from keras_growprune.structure.propagation import KINDS
 
 # While tracing, unit 0 stands for "always there"; units are renumbered at the
@@ -60,6 +62,7 @@ class _Tracer:
         self._blocks = []  # (layer, units) of each growable layer
         self._weights = {}
         self._attributes = {}
+        self._constants = []
         self._gates = []
         self._reasons = []  # (units, reason)
 
@@ -76,7 +79,7 @@ class _Tracer:
         if call.layer is not call.operation:
             self._visit_each_time(call)
             return
-        known = axes.axes_of(call.layer)
+        known = axes.axes_of(call.layer) or self._learn(call)
         if known is None:
             self._freeze_unknown(call)
             return
@@ -91,6 +94,16 @@ class _Tracer:
         for tensor in tensors:
             self._channels[id(tensor)] = axis, units
             self._tensors[id(tensor)] = tensor
+
+    def _learn(self, call):
+        """What a trial tells of a layer that nobody knows."""
+        source = self.channels(call.inputs[0]) if call.inputs else None
+        if source is None or self.is_fixed(source[1]):
+            return None
+        known = learn_axes(call, source[0])
+        if known is not None:
+            axes.remember(call.layer, known)
+        return known
 
     def _freeze_unknown(self, call):
         kind = type(call.layer).__name__
@@ -239,6 +252,18 @@ class _Tracer:
             (id(layer), name), SplitPoints(layer, name, units, points)
         )
 
+    def record_constant(self, call, value, axis, units):
+        """A constant in a call has an entry for each channel.
+
+        Args:
+            call: The call.
+            value: The constant.
+            axis: Its axis of channels.
+            units: Units behind the channels.
+        """
+        if not self.is_fixed(units):
+            self._constants.append(SlicedConstant(call, value, axis, units))
+
     def _components(self):
         """Smallest connected unit of each unit."""
         label = np.arange(self._count)
@@ -322,6 +347,11 @@ class _Tracer:
             attributes=[
                 dataclasses.replace(each, units=renumber[each.units])
                 for each in self._attributes.values()
+            ],
+            constants=[
+                dataclasses.replace(each, units=renumber[each.units])
+                for each in self._constants
+                if np.any(label[each.units] != _ALWAYS)
             ],
             frozen=self._frozen_layers(label),
             ties=[(renumber[first], why) for first, _, why in self._edges],

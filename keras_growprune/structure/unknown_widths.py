@@ -11,10 +11,10 @@ functions of their values, or a reason.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_growprune import backend
+from keras_growprune.structure.following import norm_axes
 
 # For layers of users: call them and see.
 TRY = "try"
@@ -87,16 +87,13 @@ def batch_normalization(layer):
 
 
 def layer_normalization(layer):
-    if isinstance(layer.axis, (list, tuple)) and len(layer.axis) > 1:
-        return "it normalizes over several axes"
     if getattr(layer, "rms_scaling", False):
         return "it scales by the variance"
     return _layer_normalization
 
 
 def _layer_normalization(layer, inputs):
-    axis = layer.axis
-    (axis,) = axis if isinstance(axis, (list, tuple)) else (axis,)
+    axis = tuple(norm_axes(layer, len(inputs.shape)))
     dtype = keras.backend.result_type(inputs.dtype, "float32")
     values = ops.cast(inputs, dtype)
     mean = ops.mean(values, axis=axis, keepdims=True)
@@ -125,7 +122,7 @@ def _group_normalization(layer, inputs):
     outputs = ops.reshape(
         ops.multiply(ops.subtract(values, mean), scale), sizes
     )
-    return _with_gamma_and_beta(layer, outputs, axis)
+    return _with_gamma_and_beta(layer, outputs, (axis,))
 
 
 def reshape(layer):
@@ -170,26 +167,27 @@ def _split(layer, inputs):
 def _with_bias_and_activation(layer, outputs):
     if layer.use_bias:
         axis = 1 if _is_channels_first(layer) else -1
-        bias = _along(layer.bias, axis, len(outputs.shape))
+        bias = _along(layer.bias, (axis,), len(outputs.shape))
         outputs = ops.add(outputs, ops.cast(bias, outputs.dtype))
     return outputs if layer.activation is None else layer.activation(outputs)
 
 
-def _with_gamma_and_beta(layer, outputs, axis):
+def _with_gamma_and_beta(layer, outputs, axes):
     rank = len(outputs.shape)
     for name, combine in (("gamma", ops.multiply), ("beta", ops.add)):
         weight = getattr(layer, name)
         if weight is not None:
             weight = ops.cast(weight, outputs.dtype)
-            outputs = combine(outputs, _along(weight, axis, rank))
+            outputs = combine(outputs, _along(weight, axes, rank))
     return ops.cast(outputs, layer.compute_dtype)
 
 
-def _along(values, axis, rank):
-    """A vector, shaped to go along one axis of a tensor."""
-    shape = np.ones(rank, int)
-    shape[axis] = -1
-    return ops.reshape(values, tuple(int(size) for size in shape))
+def _along(values, axes, rank):
+    """Values, shaped to go along some axes of a tensor."""
+    shape = [1] * rank
+    for axis, size in zip(axes, values.shape):
+        shape[axis] = -1 if size is None else size
+    return ops.reshape(values, tuple(shape))
 
 
 def _is_channels_first(layer):

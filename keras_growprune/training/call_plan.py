@@ -80,7 +80,7 @@ class CallPlan:
         return self._steps[key]
 
     def _step(self, index, gates):
-        call = self._map.calls[index]
+        call = self._network.constants.put_into(self._map.calls[index])
         off = self._map.gate_is_off(index, gates)
         point = self._norms.get(id(call.layer))
         shapes = [
@@ -100,30 +100,43 @@ class CallPlan:
 
     @contextlib.contextmanager
     def running(self):
-        """Inside, in this thread, layers have the factors of this network."""
-        with acting(self._factor_on):
+        """Inside, in this thread, layers have the factors of this network.
+
+        And it does not change.
+        """
+        with self._network.lock.shared(), acting(self._factor_on):
             yield
 
     def checked(self, inputs):
         """Inputs of somebody who traces the network from outside.
 
-        That trace serves all widths, but not other layers: it fails then.
+        That trace serves all widths, but not other layers, nor gates that are
+        hard by now: it fails then.
         """
-        if not self._map.gates:
+        network, checks = self._network, []
+        if self._map.gates:
+            gates = network.structure.gates.astype("int32")
+            checks.append(ops.all(ops.equal(network.gates_on.value(), gates)))
+        if self._gates:
+            measures = ops.convert_to_tensor(network.meter.measures)
+            checks.append(ops.equal(measures, self.gates_are_soft))
+        if not checks:
             return inputs
-        gates = self._network.structure.gates
-        same = ops.all(
-            ops.equal(self._network.gates_on.value(), gates.astype("int32"))
-        )
         message = (
-            "Layers have left the network or come back since this function "
-            f"was traced over model `{self._network.name}`. Trace it anew."
+            "Layers have left the network or come back, or it was settled, "
+            f"since this function was traced over model `{network.name}`. "
+            "Trace it anew; `step = model.traced(step)`, in the place of "
+            "`tf.function`, makes a function that is traced anew where that "
+            "is needed."
         )
-        return backend.check_while_running(same, message, inputs)
+        return backend.check_while_running(ops.all(checks), message, inputs)
 
     @contextlib.contextmanager
     def explicit_factors(self, points, factors):
-        """Multiplies the outputs at some factor points by given factors."""
+        """Multiplies the outputs at some factor points by given factors.
+
+        Or by what has the effect of one: a function `(outputs, axis)`.
+        """
         self._explicit.factors = {id(p): f for p, f in zip(points, factors)}
         try:
             yield
@@ -134,14 +147,14 @@ class CallPlan:
         """A factor of one for each channel of a factor point at present."""
         if point.kind == "branch":
             return ops.ones(1)
-        return ops.ones_like(self._entries_of(point), dtype="float32")
+        return ops.ones_like(self.units_at(point), dtype="float32")
 
     def set_entries(self, structure):
         """Tells traced functions which units a structure has."""
         for point, vector in self._entries.values():
             vector.assign(_active_units(point, structure))
 
-    def _entries_of(self, point):
+    def units_at(self, point):
         """Units behind the channels at a factor point, a vector."""
         return self._vector_of(point).value()
 
@@ -190,7 +203,7 @@ class CallPlan:
             if np.all(scales[point.units] == 1):
                 return None
             factors = ops.convert_to_tensor(scales.astype("float32"))
-        return ops.take(factors, self._entries_of(point), axis=0)
+        return ops.take(factors, self.units_at(point), axis=0)
 
     def _layer_factor(self, index):
         if self.gates_are_soft:
@@ -276,6 +289,9 @@ def _multiplication(factors, axis):
         shape = [1] * len(outputs.shape)
         shape[axis] = -1
         for factor in factors:
+            if callable(factor):
+                outputs = factor(outputs, axis)
+                continue
             factor = ops.reshape(ops.cast(factor, outputs.dtype), shape)
             outputs = ops.multiply(outputs, factor)
         return outputs

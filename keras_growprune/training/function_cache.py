@@ -5,6 +5,7 @@ import time
 
 from keras_growprune import backend
 from keras_growprune import keras_internals
+from keras_growprune.training.following import Following
 
 # Of each set of layers the functions hold some MiB of host memory.
 _MOST_SETS = 32
@@ -23,6 +24,7 @@ class FunctionCache:
         key_of: Function that tells what functions of the present network go
             by.
         structure_of: Function that returns the present `Structure`.
+        lock: The `SharedLock` of the network.
 
     Attributes:
         traces: How often each kind of step was traced, a dict.
@@ -30,12 +32,14 @@ class FunctionCache:
         seconds: How long the calls took that traced or compiled, a dict.
     """
 
-    def __init__(self, model, key_of, structure_of):
+    def __init__(self, model, key_of, structure_of, lock):
         self._model = model
+        self._lock = lock
         self._key_of, self._structure_of = key_of, structure_of
         self._key = None
         self._sets = collections.OrderedDict()
         self._compiled = set()
+        self._most = _MOST_SETS
         self.traces = dict.fromkeys(KINDS, 0)
         self.compilations = dict.fromkeys(KINDS, 0)
         self.seconds = dict.fromkeys(KINDS, 0.0)
@@ -48,18 +52,45 @@ class FunctionCache:
             compiled.
         """
         self._key = self._key_of()
-        compiles = self._model.jit_compile
+        call = self._noting(kind, function, self._model.jit_compile)
+        self._sets.setdefault(self._key, {})[kind] = call
+        return call
+
+    def following(self, kind, make):
+        """A function of somebody else that follows the network.
+
+        Args:
+            kind: Of which kind of step it is.
+            make: Function that returns it, to be traced when it is called.
+                It is made anew where no trace of it serves the network.
+
+        Returns:
+            A `Following`.
+        """
+        result = Following(
+            lambda: self._noting(kind, make(), compiles=False),
+            lambda: self._most,
+        )
+        self.let_follow(result)
+        return result
+
+    def let_follow(self, function):
+        """Lets a `Following` of other networks follow this one too."""
+        function.keys[id(self)] = self._key_of
+
+    def _noting(self, kind, function, compiles):
+        """A function that notes when it is traced or compiled."""
 
         def call(*args, **kwargs):
             before = self.traces[kind]
             is_new = compiles and self._is_compiled_now(kind)
             started = time.perf_counter()
-            result = function(*args, **kwargs)
+            with self._lock.shared():
+                result = function(*args, **kwargs)
             if is_new or self.traces[kind] != before:
                 self.seconds[kind] += time.perf_counter() - started
             return result
 
-        self._sets.setdefault(self._key, {})[kind] = call
         return call
 
     def _is_compiled_now(self, kind):
@@ -91,22 +122,26 @@ class FunctionCache:
         before, key = self._key, self._key_of()
         if before == key:
             return
-        trains = self._model.train_function is not None
         self._write_back()
+        kinds = list(self._sets[before])
         transaction.do(
-            lambda: self._set(key, trains),
-            undo=lambda: self._set(before, trains),
+            lambda: self._set(key, kinds),
+            undo=lambda: self._set(before, kinds),
         )
-        most = _MOST_SETS if keeps_others else 1
-        transaction.at_the_end(lambda: self._drop_oldest(most))
+        self._most = _MOST_SETS if keeps_others else 1
+        transaction.at_the_end(self._drop_oldest)
 
-    def _set(self, key, trains):
+    def _set(self, key, kinds):
+        """Sets the functions of a key, and makes those of some kinds."""
         self._key = key
         functions = self._sets.get(key, {})
         for kind in KINDS:
-            setattr(self._model, f"{kind}_function", functions.get(kind))
-        if trains and "train" not in functions:
-            self._model.make_train_function()
+            if kind in kinds and kind not in functions:
+                # Never none for a moment: another thread may be predicting.
+                getattr(self._model, f"make_{kind}_function")(force=True)
+            else:
+                name = f"{kind}_function"
+                setattr(self._model, name, functions.get(kind))
 
     def _write_back(self):
         """Takes note of functions that the user has set or dropped."""
@@ -117,10 +152,10 @@ class FunctionCache:
             kind: each for kind, each in functions.items() if each is not None
         }
 
-    def _drop_oldest(self, most):
+    def _drop_oldest(self):
         self._sets.setdefault(self._key, {})
         self._sets.move_to_end(self._key)
-        if len(self._sets) > most:
-            while len(self._sets) > most:
+        if len(self._sets) > self._most:
+            while len(self._sets) > self._most:
                 self._sets.popitem(last=False)
             keras_internals.release_memory()

@@ -1,5 +1,6 @@
 """The model that grows and prunes itself inside `fit`."""
 
+import functools
 import random
 
 import keras
@@ -13,8 +14,12 @@ from keras_growprune.structure import refuse_to_rewrite
 from keras_growprune.training import validation
 from keras_growprune.training.best_epochs import BestEpochs
 from keras_growprune.training.blueprint import Blueprint
+from keras_growprune.training.checked_arguments import check_fit
+from keras_growprune.training.checked_arguments import explained
+from keras_growprune.training.first_step import FirstStep
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
+from keras_growprune.training.own_loops import OwnLoops
 from keras_growprune.training.recalibration import recalibrate
 from keras_growprune.training.saved_with_structure import SavedWithStructure
 from keras_growprune.training.summary import structure_table
@@ -25,7 +30,9 @@ _JIT = 7
 
 
 @keras.saving.register_keras_serializable(package="keras_growprune")
-class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
+class GrowPruneModel(
+    SavedWithStructure, OwnLoops, keras_internals.LazyFunctional
+):
     """A functional model whose structure grows and is pruned inside `fit`.
 
     Training starts from a small seed network. At the beginning of each epoch
@@ -58,6 +65,9 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
             case.)
         name: As in `keras.Model`.
         trainable: As in `keras.Model`.
+
+    Others may train it as well: an outer model (`callbacks.Grow`), or a loop of
+    your own (`begin_epoch`, `end_epoch`).
 
     The logs of each epoch get the entries `cost` (in the budget's measure),
     `flops` and `params`, as fractions of the full network; `price`, the worth
@@ -106,7 +116,7 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
         trainable=None,
     ):
         validation.check_arguments(
-            inputs, outputs, budget, schedule, width_multiple
+            inputs, outputs, budget, schedule, width_multiple, seed
         )
         rule_object = validation.get_rule(rule)
         extra = {} if trainable is None else {"trainable": trainable}
@@ -131,6 +141,7 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
         keras_internals.train_with(self, self._layer_gate)
         self._call_plan = network.plan
         self._width_multiple = width_multiple
+        self.save_in_checkpoints()
 
     # What it is now
 
@@ -290,36 +301,52 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
             description names.
 
         Raises:
-            ValueError: If the optimizer's state cannot follow a change of
-                shape (Adafactor), before any training.
+            ValueError: If an argument cannot work, or the optimizer's state
+                cannot follow a change of shape (Adafactor), before any
+                training.
             FloatingPointError: If a restructuring is due after an epoch whose
                 loss was not finite; the structure is left as it was.
         """
-        if self.compiled:  # else Keras says so
-            self._build_optimizers()
-            self._growth.prepare_run(epochs, initial_epoch, growth_epochs)
         is_ready = keras_internals.is_callback_list(callbacks)
         given = callbacks.callbacks if is_ready else callbacks
         given = keras.tree.flatten(given or [])
-        ours = [GrowthCallback(self._growth), BestEpochs(self._growth, given)]
+        numbers = {"epochs": epochs, "initial_epoch": initial_epoch}
+        check_fit(self, x, y, given, batch_size=batch_size, **numbers, **kwargs)
+        self.check_checkpoints(given)
+        if self.compiled:  # else Keras says so
+            self._growth.others.leave()
+            self._build_optimizers()
+            self._growth.prepare_run(epochs, initial_epoch, growth_epochs)
+        first = FirstStep()
+        ours = [
+            first,
+            GrowthCallback(self._growth),
+            BestEpochs(self._growth, given),
+        ]
         if is_ready:
             for callback in reversed(ours):
                 callback.set_model(self)
                 keras_internals.prepend_callback(callbacks, callback)
         else:
             callbacks = [*ours, *given]
+        self._growth.is_fitting = True
         try:
-            return super().fit(
-                x,
-                y,
-                batch_size,
-                epochs,
-                verbose,
-                callbacks,
-                initial_epoch=initial_epoch,
-                **kwargs,
-            )
+            with explained(self, "Training"):
+                return super().fit(
+                    x,
+                    y,
+                    batch_size,
+                    epochs,
+                    verbose,
+                    callbacks,
+                    initial_epoch=initial_epoch,
+                    **kwargs,
+                )
+        except BaseException:
+            first.take_back()
+            raise
         finally:
+            self._growth.is_fitting = False
             for callback in ours if is_ready else ():
                 callbacks.callbacks.remove(callback)
 
@@ -340,8 +367,13 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
         if self.compiled:
             # What is traced has to know the optimizer's state as it will be.
             self._build_optimizers()
+            if self._growth.others.optimizer is not self.optimizer:
+                self._growth.others.leave()
             self._growth.attach_optimizer()
-        self._keep_function("train", super().make_train_function, force)
+        make = super().make_train_function
+        if type(self).train_step is not GrowPruneModel.train_step:
+            make = functools.partial(self._make_with_own_step, make)
+        self._keep_function("train", make, force)
         return self.train_function
 
     def make_test_function(self, force=False):
@@ -429,7 +461,9 @@ class GrowPruneModel(SavedWithStructure, keras_internals.LazyFunctional):
             A `keras.Model` of plain layers, not compiled.
         """
         inputs, outputs = keras_internals.graph_structure(self)
-        structure = structure or self.structure
+        if structure is None:
+            structure = self.structure
+        validation.check_structure(structure, self._growth.network)
         channel_map = self._growth.blueprint.map
         return untrained_model(channel_map, structure, inputs, outputs)
 

@@ -13,7 +13,9 @@ from keras_growprune.training.call_plan import CallPlan
 from keras_growprune.training.host_store import HostStore
 from keras_growprune.training.norm_statistics import NormStatistics
 from keras_growprune.training.one_trace import OneTrace
+from keras_growprune.training.present_constants import PresentConstants
 from keras_growprune.training.saliency_meter import SaliencyMeter
+from keras_growprune.training.shared_lock import SharedLock
 from keras_growprune.training.trained_gates import TrainedGates
 
 
@@ -31,12 +33,15 @@ class GrowingNetwork:
         state: The `GrowthState`: the structure, and what is known about it.
         store: The `HostStore`, what is not on the device.
         one_trace: The `OneTrace`.
+        constants: The `PresentConstants`.
         plan: The `CallPlan`, which layers are called.
         meter: The `SaliencyMeter`.
         norms: The `NormStatistics`.
         gates: The `TrainedGates`.
         gates_on: Vector on the device, which gated layers are on.
         resized: How often variables of known sizes were replaced.
+        lock: The `SharedLock`: who calls the network shares it, who changes
+            it has it alone.
     """
 
     def __init__(self, blueprint, seed, name):
@@ -49,9 +54,11 @@ class GrowingNetwork:
             seed,
         )
         self._structure = None
+        self.lock = SharedLock()
         self.resized = 0
         self.store = HostStore(self._map)
         self.one_trace = OneTrace(self._map)
+        self.constants = PresentConstants(self)
         self.gates_on = backend.IndexVector("gates_on")
         self.gates = TrainedGates(
             blueprint.rule, self._map.unit_count, len(self._map.gates)
@@ -77,6 +84,19 @@ class GrowingNetwork:
     def is_present(self, layer):
         """Whether a layer is called at present."""
         return bool(self.present_layers[self._map.layer_index(layer)])
+
+    def has_been(self, gate):
+        """Whether a gated layer was ever in the network, with its weights."""
+        if self.state.gate_ages[gate]:
+            return True
+        on = np.ones(len(self._map.gates), bool)
+        off = np.arange(len(on)) != gate
+        leaves = self._map.present_layers(on) & ~self._map.present_layers(off)
+        return any(
+            self.store.was_drawn(index)
+            for index, weight in enumerate(self._map.weights)
+            if leaves[self._map.layer_index(weight.layer)]
+        )
 
     def widths(self):
         return self._map.widths(self.state.units)
@@ -168,6 +188,7 @@ class GrowingNetwork:
             elif is_growable(layer):
                 setattr(layer, attribute.name, 0)
         self.one_trace.set_widths(structure)
+        self.constants.show(structure)
         self.plan.set_entries(structure)
         self.meter.set_positions(structure)
         self.gates_on.assign(structure.gates)

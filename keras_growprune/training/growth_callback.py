@@ -17,23 +17,33 @@ class GrowthCallback(keras.callbacks.Callback):
     def __init__(self, controller):
         super().__init__()
         self._controller = controller
-        self._steps = None  # of an epoch, once known
+        self._step = 0
         self._logs = {}
 
+    @property
+    def has_steps(self):
+        """Whether this epoch has had a training step."""
+        return self._step > 0
+
     def on_train_begin(self, logs=None):
+        # Of an epoch, where nobody knows until one has ended. A backup that is
+        # restored after this knows it.
+        self._controller.state.steps = None
         self._controller.begin_run(self.params.get("steps"))
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps = self.params.get("steps") or self._steps
+        state = self._controller.state
+        state.steps = self.params.get("steps") or state.steps
         self._step, self._part = 0, 0
         self._controller.begin_period()
 
     def on_train_batch_begin(self, batch, logs=None):
-        parts = self._controller.state.parts
-        if parts == 1 or not self._steps or self._controller.state.settled:
+        state = self._controller.state
+        parts = state.parts
+        if parts == 1 or not state.steps or state.settled:
             return
         # The last part lasts until the epoch ends, however long that takes.
-        passed = min(int(batch) * parts // self._steps, parts - 1)
+        passed = min(int(batch) * parts // state.steps, parts - 1)
         if passed > self._part:
             self._controller.end_period(self._logs, passed - self._part)
             self._part = passed
@@ -46,6 +56,9 @@ class GrowthCallback(keras.callbacks.Callback):
         self._controller.end_training_steps()  # validation is none
 
     def on_epoch_end(self, epoch, logs=None):
-        self._steps = self._step
         logs = {} if logs is None else logs
-        logs.update(self._controller.end_epoch(logs))
+        if self.has_steps:
+            self._controller.state.steps = self._step
+            logs.update(self._controller.end_epoch(logs))
+        else:
+            logs.update(self._controller.pass_over_epoch())

@@ -8,12 +8,14 @@ import numpy as np
 from keras_growprune import keras_internals
 from keras_growprune.structure import Structure
 from keras_growprune.structure import check_not_rewritten
+from keras_growprune.training import loop_validation
 from keras_growprune.training import validation
 from keras_growprune.training.change import Change
 from keras_growprune.training.clock import Clock
 from keras_growprune.training.function_cache import FunctionCache
 from keras_growprune.training.growing_network import GrowingNetwork
 from keras_growprune.training.ledger import Ledger
+from keras_growprune.training.other_trainer import OtherTrainer
 from keras_growprune.training.seed_network import seed_structure
 from keras_growprune.training.transaction import Transaction
 
@@ -30,8 +32,11 @@ class GrowthController:
     Attributes:
         network: The `GrowingNetwork`.
         functions: The `FunctionCache`.
+        others: The `OtherTrainer`.
         ledger: The `Ledger`.
         seed_widths, seed_gates: What the seed network has.
+        saved_moments: What `shortcut_moments` was when the run was saved that
+            goes on with the next period.
     """
 
     def __init__(self, model, blueprint, seed, keep_weights=False):
@@ -39,14 +44,20 @@ class GrowthController:
         self.blueprint = blueprint
         self.network = GrowingNetwork(blueprint, seed, model.name)
         self.functions = FunctionCache(
-            model, self._trace_key, lambda: self.network.structure
+            model,
+            self._trace_key,
+            lambda: self.network.structure,
+            self.network.lock,
         )
+        self.others = OtherTrainer(model, self.network, self.functions)
         flops = blueprint.flops
         self.ledger = Ledger(flops.full if flops else float("nan"))
         self._clock = Clock(self.functions)
         self._sharing = keras_internals.LayerSharing(
             blueprint.map.layers, model
         )
+        self.saved_moments = {}
+        self.is_fitting = False
         self._restructured = False
         self._epochs = 0, 0  # of a call of `fit`, and of the whole run
         self._plant_seed(keep_weights)
@@ -130,10 +141,34 @@ class GrowthController:
         validation.warn_if_nothing_is_measured(state, schedule)
 
     def attach_optimizer(self):
-        """Starts to carry the state of a compiled, built optimizer along."""
-        optimizer = self.model.optimizer if self.model.compiled else None
+        """Starts to carry the state of the optimizer along, once built."""
+        optimizer = self.others.optimizer
+        if optimizer is None and self.model.compiled:
+            optimizer = self.model.optimizer
         if optimizer is not None and optimizer.built:
             self.network.attach_optimizer(optimizer)
+
+    def let_others_train(self, optimizer):
+        """Somebody else trains the model from now on.
+
+        Args:
+            optimizer: The `keras.optimizers.Optimizer` that does it. If it
+                is not built, it is when it is handed the first gradients.
+
+        Raises:
+            ValueError: If it does not train all that the model has, or its
+                state cannot follow a change of shape.
+        """
+        loop_validation.check_optimizer(self.model, self.network, optimizer)
+        if optimizer.built:
+            self.network.attach_optimizer(optimizer)
+        else:
+            self.network.one_trace.check_optimizer(optimizer)
+        if self.others.optimizer is not optimizer:
+            # Functions that were traced before take no part in growing.
+            self._others = self._sharing.find()
+            self._renew_others()
+        self.others.begin(optimizer)
 
     def begin_period(self):
         """Changes the network where it is time to, and starts the clock."""
@@ -155,6 +190,7 @@ class GrowthController:
             keeps=self._restructured or not self.state.settled,
             forgets=self.state.period % self.state.parts == 0,
         )
+        self.saved_moments = {}
         self._prepare_gates()
         self._clock.start(time.perf_counter() - started)
 
@@ -216,6 +252,19 @@ class GrowthController:
         self.end_training_steps()
         parts = self.state.parts
         self.end_period(logs, parts - self.state.period % parts)
+        return self._entries()
+
+    def pass_over_epoch(self):
+        """Ends an epoch without a training step, as if it had not been.
+
+        Returns:
+            Entries for the logs.
+        """
+        self._clock.stop()
+        validation.warn_without_steps(self.model)
+        return self._entries()
+
+    def _entries(self):
         return {
             **self.network.fractions(),
             "price": float(self.state.price),
@@ -286,7 +335,7 @@ class GrowthController:
         self.attach_optimizer()
         new_gates = self._statistics_of_new(structure) if draws else {}
         random = state.random if draws else None
-        with Transaction() as transaction:
+        with network.lock.alone(), Transaction() as transaction:
             for point, factors in folds:
                 network.scale_weights(transaction, point, factors)
             change = Change(network, structure)
@@ -305,13 +354,25 @@ class GrowthController:
 
     def _statistics_of_new(self, structure):
         """Mean and variance of what goes into layers that come first now."""
+        return self.shortcut_moments(structure.gates & ~self.state.gates)
+
+    def shortcut_moments(self, gates):
+        """Mean and variance of what goes into layers that never were there.
+
+        They are measured on the examples kept, of which a file has none.
+
+        Args:
+            gates: Boolean array, which gated layers to look at.
+
+        Returns:
+            Maps indices of gates to a mean and a variance of each channel at
+            full width, or to None.
+        """
         network, identities = self.network, self.blueprint.identities
-        never = self.state.gate_ages == 0
-        new = structure.gates & ~self.state.gates & never
-        new = [int(index) for index in np.flatnonzero(new)]
+        new = [int(i) for i in np.flatnonzero(gates) if not network.has_been(i)]
         skips = [i for i in new if identities[i] is not None]
         tensors = [identities[i].shortcut for i in skips]
-        found = dict.fromkeys(new)
+        found = {index: self.saved_moments.get(index) for index in new}
         measured = network.norms.of_tensors(self.model, tensors)
         active = np.append(network.structure.units, True)
         for index, moments in zip(skips, measured):
@@ -327,17 +388,24 @@ class GrowthController:
         self._others = self._sharing.find()
         for other in self._others:
             if other.compiled and getattr(other.optimizer, "built", False):
+                if other.optimizer is self.others.optimizer:
+                    continue  # it follows
                 raise ValueError(
                     f"Model `{other.name}` trains layers of model "
                     f"`{self.model.name}`, whose shapes are about to change; "
-                    "its optimizer could not follow. Train it after "
-                    "`settle()`, or on the network that `compact()` returns."
+                    "its optimizer could not follow. Let the model grow there "
+                    "(`callbacks=[kgp.callbacks.Grow(model)]` in the `fit` of "
+                    f"`{other.name}`, or `model.begin_epoch` in a loop of "
+                    "your own), train it after `settle()`, or train the "
+                    "network that `compact()` returns."
                 )
 
     _others = ()
 
     def _renew_others(self):
         for other in self._others:
+            if other is self.others.outer:
+                continue  # its functions follow
             other.train_function = None
             other.test_function = None
             other.predict_function = None

@@ -112,7 +112,9 @@ class HostStore:
             ]
             for name, slots in keras_internals.optimizer_slots(part).items():
                 for owner, variable in zip(owners, slots):
-                    if owner is None or variable is None or not variable.shape:
+                    if owner is None or variable is None:
+                        continue
+                    if not len(variable.shape):  # the same for all units
                         continue
                     self._slot_variables[owner][name] = variable
                     self._start_slot(name, owner, start[name])

@@ -36,17 +36,18 @@ class Moment:
             and self.state.gates.shape == state.gates.shape
         )
 
-    def return_to(self, controller):
+    def return_to(self, controller, as_if_not_been=False):
         """Gives the network the structure and what is known about it.
-
-        How long has been trained, and for how long to go on, stays.
 
         Args:
             controller: The `GrowthController`.
+            as_if_not_been: Whether nothing was trained since. Else how long
+                has been trained, and for how long to go on, stays.
         """
         now, state = controller.state, self.state.copy()
-        for name in ("period", "periods", "parts", "random", "loss_is_finite"):
-            setattr(state, name, getattr(now, name))
+        for name in ("period", "periods", "parts", "random"):
+            if not as_if_not_been:
+                setattr(state, name, getattr(now, name))
         controller.restore(state)
         network = controller.network
         network.store.take_dormant(self.dormant)
@@ -66,6 +67,18 @@ class WeightList(list):
 
     A list of arrays, as Keras has it, that knows to which structure they
     belong. So `set_weights` brings both back.
+
+    Attributes:
+        moment: The `Moment`.
+    """
+
+    def __init__(self, values, moment):
+        super().__init__(values)
+        self.moment = moment
+
+
+class StateTree(dict):
+    """What `get_state_tree` of a growing model returns.
 
     Attributes:
         moment: The `Moment`.

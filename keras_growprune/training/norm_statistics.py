@@ -1,5 +1,6 @@
 """Moving averages of batch norms that belong to the present structure."""
 
+import collections
 import contextlib
 import threading
 
@@ -12,6 +13,13 @@ from keras_growprune import keras_internals
 
 _KEPT_EXAMPLES = 256
 _KEPT_BYTES = 32 * 2**20
+_STATISTICS = (
+    "moving_mean",
+    "moving_variance",
+    "moving_stddev",
+    "renorm_mean",
+    "renorm_stddev",
+)
 
 
 class NormStatistics:
@@ -46,9 +54,13 @@ class NormStatistics:
         for layer in self._norms:
             keras_internals.adapt(layer, momentum=self._momentum_of(layer))
         self._steps = keras.Variable(
-            0.0, trainable=False, dtype="float32", name="steps_since_restart"
+            0.0,
+            trainable=False,
+            dtype="float32",
+            autocast=False,  # a float16 cannot count that far
+            name="steps_since_restart",
         )
-        self._kept = None
+        self._kept, self._batch_size = None, None
         self._keeps = keras.Variable(
             False, trainable=False, dtype="bool", name="keeps_examples"
         )
@@ -81,33 +93,40 @@ class NormStatistics:
     def prepare_to_keep(self, inputs):
         """Makes the memory for `keep`, before anything is traced.
 
+        There is none for sparse or ragged inputs, nor where two inputs fix
+        batch sizes that differ.
+
         Args:
             inputs: Input tensors of the model, as they were given.
         """
         if not self._norms or self._kept is not None:
             return
         tensors = keras.tree.flatten(inputs)
-        shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
-        dtypes = [
-            keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors
-        ]
-        example = sum(map(backend.bytes_of, shapes, dtypes))
-        count = max(1, min(_KEPT_EXAMPLES, _KEPT_BYTES // example))
-        self._inputs = inputs
-        self._kept = backend.Examples(shapes, dtypes, count)
+        sizes = {tensor.shape[0] for tensor in tensors} - {None}
+        if len(sizes) > 1 or not all(map(keras_internals.is_dense, tensors)):
+            return
+        self._batch_size = sizes.pop() if sizes else None
+        self._kept = backend.Examples(
+            [tuple(tensor.shape[1:]) for tensor in tensors],
+            [tensor.dtype for tensor in tensors],
+            _KEPT_EXAMPLES,
+            _KEPT_BYTES,
+            self._batch_size,
+        )
 
-    def keep(self, x):
+    def keep(self, model, x):
         """Keeps the latest examples, at most 256 and 32 MiB (while tracing).
 
         Args:
+            model: The functional model that has the norms.
             x: Inputs of a training step, a tensor or a structure of tensors.
-                Where they do not look like the model's, nothing is kept.
         """
         if self._kept is None:
             return
-        tensors = keras.tree.flatten(x)
-        is_alike = isinstance(x, dict) == isinstance(self._inputs, dict)
-        if is_alike and self._kept.fit(tensors):
+        if model.jit_compile and not self._kept.is_ring:
+            return  # XLA lets no variable change its size
+        tensors = keras_internals.standardized_inputs(model, x)
+        if self._kept.fit(tensors):
             # Switched off by a variable once the structure is settled: that
             # needs no new trace.
             backend.either(
@@ -132,12 +151,11 @@ class NormStatistics:
         Args:
             model: The functional model that has the norms.
         """
-        inputs = self._kept_inputs()
-        if inputs is not None:
-            with self._set_momenta([0.0] * len(self._norms)):
-                keras_internals.call_training_only(
-                    model, inputs, keras.layers.BatchNormalization
-                )
+        seen = 0
+        with self.others_unchanged(model):
+            for inputs in self._batches():
+                self.average(model, inputs, seen, len(inputs[0]))
+                seen += len(inputs[0])
 
     def of_tensors(self, model, tensors):
         """Mean and variance of each channel of tensors inside the network.
@@ -150,50 +168,115 @@ class NormStatistics:
             One `(mean, variance)` for each tensor, or None where it is not
             computed at present or no examples were kept.
         """
-        inputs = self._kept_inputs()
-        if inputs is None or not tensors:
-            return [None] * len(tensors)
-        # With a momentum of one the norms' own averages stay.
-        with self._set_momenta([1.0] * len(self._norms)):
-            values = keras_internals.call_training_only(
-                model, inputs, keras.layers.BatchNormalization, tensors
-            )
-        return [None if x is None else _moments(x) for x in values]
+        found = [[] for _ in tensors]
+        masks = [keras_internals.mask_of(tensor) for tensor in tensors]
+        with self.others_unchanged(model, but_norms=False):
+            for inputs in self._batches() if tensors else ():
+                values = keras_internals.call_training_only(
+                    model,
+                    inputs,
+                    keras.layers.BatchNormalization,
+                    tensors + masks,
+                )
+                here, masked = values[: len(found)], values[len(found) :]
+                for rows, value, mask in zip(found, here, masked):
+                    if value is not None:
+                        rows.append(_rows(value, mask))
+        return [_moments(rows) for rows in found]
 
-    def _kept_inputs(self):
-        """The examples kept, as the model takes them, or None."""
-        tensors = None if self._kept is None else self._kept.all()
-        if tensors is None:
-            return None
-        return keras.tree.pack_sequence_as(self._inputs, tensors)
+    def average(self, model, inputs, seen, size):
+        """Takes a batch into plain averages, and trains nothing.
+
+        Args:
+            model: The functional model that has the norms.
+            inputs: Its inputs, a list as `standardized_inputs` returns it.
+            seen: What the averages so far weigh.
+            size: What this batch weighs.
+        """
+        calls = keras_internals.count_calls(model)
+        earlier = collections.Counter()
+
+        def momentum(norm):
+            # A norm that is shared averages over all its calls.
+            before = seen * calls[id(norm)] + size * earlier[id(norm)]
+            earlier[id(norm)] += 1
+            return self._set_momenta({id(norm): before / (before + size)})
+
+        keras_internals.call_training_only(
+            model, inputs, keras.layers.BatchNormalization, around=momentum
+        )
+
+    def average_step(self, model, x):
+        """As `average`, of one more of equal batches (while tracing).
+
+        Args:
+            model: The functional model that has the norms.
+            x: Its inputs, as `fit` takes them.
+        """
+        inputs = keras_internals.standardized_inputs(model, x)
+        self.average(model, inputs, ops.convert_to_tensor(self._steps), 1.0)
+        self.count_step()
 
     @contextlib.contextmanager
-    def _set_momenta(self, values):
-        """Inside, in this thread, norms have other momenta."""
+    def others_unchanged(self, model, but_norms=True):
+        """What else a network remembers is afterwards as it was before.
+
+        The states of recurrent layers, seeds, counters of the user's.
+
+        Args:
+            model: The functional model.
+            but_norms: Whether statistics of the norms may change.
+        """
+        own = {
+            id(getattr(norm, name, None))
+            for norm in self._norms
+            for name in _STATISTICS
+            if but_norms
+        }
+        before = [
+            (variable, backend.tensor_of(variable))
+            for variable in model.non_trainable_variables
+            if id(variable) not in own
+        ]
+        try:
+            yield
+        finally:
+            for variable, value in before:
+                variable.assign(value)
+
+    def _batches(self):
+        """The examples kept, in lists of inputs that the model can take."""
+        tensors = None if self._kept is None else self._kept.all()
+        if tensors is None:
+            return
+        count = len(tensors[0])
+        size = self._batch_size or count
+        for start in range(0, count, size):
+            yield [tensor[start : start + size] for tensor in tensors]
+
+    @contextlib.contextmanager
+    def _set_momenta(self, momenta):
+        """Inside, in this thread, norms have other momenta, by `id`."""
         before = getattr(self._running, "momenta", {})
-        self._running.momenta = dict(zip(map(id, self._norms), values))
+        self._running.momenta = momenta
         try:
             yield
         finally:
             self._running.momenta = before
 
     @contextlib.contextmanager
-    def momentum(self, plain_average=False):
-        """While tracing a training step: the momentum that depends on steps.
-
-        Args:
-            plain_average: Whether all steps since the restart weigh the same,
-                whatever the layer's own momentum.
-        """
-        lag = 0.0 if plain_average else self._lag
+    def momentum(self):
+        """While tracing a training step: the momentum that depends on steps."""
         steps = ops.convert_to_tensor(self._steps)
-        restarted = ops.divide(steps, ops.add(steps, 1.0 + lag))
-        caps = [
-            1.0 if plain_average else layer.momentum for layer in self._norms
-        ]
+        restarted = ops.divide(steps, ops.add(steps, 1.0 + self._lag))
+        caps = {id(layer): layer.momentum for layer in self._norms}
         # One tensor for all norms of the same momentum.
-        momenta = {cap: ops.minimum(restarted, cap) for cap in set(caps)}
-        with self._set_momenta([momenta[cap] for cap in caps]):
+        momenta = {
+            cap: ops.minimum(restarted, cap) for cap in set(caps.values())
+        }
+        with self._set_momenta(
+            {key: momenta[cap] for key, cap in caps.items()}
+        ):
             yield
 
     def to_arrays(self):
@@ -203,7 +286,16 @@ class NormStatistics:
         self._steps.assign(float(np.array(arrays["norm_steps"])))
 
 
-def _moments(value):
-    value = np.array(value, dtype="float64")
-    axes = tuple(range(value.ndim - 1))
-    return value.mean(axis=axes), value.var(axis=axes)
+def _rows(value, mask):
+    """Channels of a tensor at each position that is not masked."""
+    value = np.array(value)
+    if mask is None or tuple(mask.shape) != value.shape[:-1]:
+        return value.reshape(-1, value.shape[-1])
+    return value[np.array(mask)]
+
+
+def _moments(rows):
+    if not rows:
+        return None
+    rows = np.concatenate(rows).astype("float64")
+    return rows.mean(axis=0), rows.var(axis=0)

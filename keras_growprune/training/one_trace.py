@@ -40,9 +40,15 @@ class OneTrace:
             for each in channel_map.attributes
         ]
         self._tell(everything)
+        # Layers with weights whose sizes may change.
+        self._elastic = {
+            id(weight.layer)
+            for weight in channel_map.weights
+            if channel_map.elastic_axes(weight)
+        }
         self.reasons, forms = {}, {}
         for call in self._calls_that_change():
-            form = _form(call)
+            form = _form(call, id(call.layer) in self._elastic)
             if isinstance(form, str) and form != TRY:
                 self.reasons[call.layer.name] = form
             elif form is not None:
@@ -97,7 +103,7 @@ class OneTrace:
 
     def shape_while_tracing(self, tensor):
         """What is known of a symbolic tensor's shape at all widths."""
-        shape = [None, *tensor.shape[1:]]
+        shape = [None, *tensor.shape[1:]] if len(tensor.shape) else []
         known = self._map.channels.get(id(tensor))
         if known is not None and self._changes(known.units):
             shape[known.axis] = None
@@ -108,17 +114,12 @@ class OneTrace:
 
     def _calls_that_change(self):
         """Calls that read or write channels that may come and go."""
-        elastic = {
-            id(weight.layer)
-            for weight in self._map.weights
-            if self._map.elastic_axes(weight)
-        }
         for call in self._map.calls:
             known = [
                 self._map.channels.get(id(tensor))
                 for tensor in call.inputs + call.outputs
             ]
-            if id(call.layer) in elastic or any(
+            if id(call.layer) in self._elastic or any(
                 each is not None and self._changes(each.units) for each in known
             ):
                 yield call
@@ -229,8 +230,13 @@ class OneTrace:
         return None
 
 
-def _form(call):
-    """How a call computes without known widths: see `unknown_widths`."""
+def _form(call, is_elastic):
+    """How a call computes without known widths: see `unknown_widths`.
+
+    Args:
+        call: The call.
+        is_elastic: Whether its layer has weights whose sizes may change.
+    """
     layer = call.layer
     known = axes_of(layer)
     if known is None:
@@ -242,6 +248,8 @@ def _form(call):
             return "its inputs are masked"
     if _computes_its_own_way(layer):
         return TRY
+    if is_norm and not is_elastic:
+        return None  # it keeps statistics of positions
     if known.unknown_widths is None or known.unknown_widths == TRY:
         return known.unknown_widths
     return known.unknown_widths(layer)

@@ -3,7 +3,8 @@
 import keras
 
 from keras_growprune import backend
-from keras_growprune import keras_internals
+from keras_growprune.training.checked_arguments import check_count
+from keras_growprune.training.checked_arguments import check_inputs
 
 
 def recalibrate(model, norms, x, batch_size=None, steps=None):
@@ -16,6 +17,9 @@ def recalibrate(model, norms, x, batch_size=None, steps=None):
         batch_size: Batch size for an array.
         steps: Most batches to use.
     """
+    for name, value in (("batch_size", batch_size), ("steps", steps)):
+        check_count(name, value)
+    check_inputs(model, x, "x")
     batches = backend.batches_of(x, batch_size or 32)
     if batches is None:
         raise ValueError(
@@ -23,14 +27,18 @@ def recalibrate(model, norms, x, batch_size=None, steps=None):
             f"array. Received: x of type {type(x).__name__}"
         )
 
-    @backend.traced
-    def step(inputs):
-        with norms.momentum(plain_average=True):
-            keras_internals.call_training_only(
-                model, inputs, keras.layers.BatchNormalization
-            )
-        norms.count_step()
-
-    norms.restart()
-    for batch in batches.take(steps if steps is not None else -1):
-        step(keras.utils.unpack_x_y_sample_weight(batch)[0])
+    step = backend.traced(
+        lambda inputs: norms.average_step(model, inputs), rewrite=False
+    )
+    count = 0
+    with norms.others_unchanged(model):
+        for batch in batches.take(steps if steps is not None else -1):
+            if not count:
+                norms.restart()
+            step(keras.utils.unpack_x_y_sample_weight(batch)[0])
+            count += 1
+    if not count:
+        raise ValueError(
+            "Argument `x` must hold at least one batch. Received: an empty "
+            "data set. The statistics stay as they are."
+        )

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_growprune import backend
 from keras_growprune.growth.saliency import saliency
+from keras_growprune.training.seen_penalties import penalty_of
 
 
 class SaliencyMeter:
@@ -15,11 +16,18 @@ class SaliencyMeter:
     `gamma dL/dgamma + beta dL/dbeta` of the norm that follows it, or the same
     of kernel and bias where no norm follows. So the factor need not exist.
 
+    Where it has to, since no weight scales the output, the backward pass is
+    looked at as it passes by (`factors_seen_backwards`), or whoever has the
+    tape gives the gradient by a factor that does exist.
+
     Which unit is behind which channel is told by a vector on the device: one
     trace serves all structures with the same layers.
 
     Args:
         network: The `GrowingNetwork`.
+
+    Attributes:
+        measures: Variable on the device, whether steps measure, or only count.
     """
 
     def __init__(self, network):
@@ -32,9 +40,12 @@ class SaliencyMeter:
         size = self._units + len(self._map.gates) + 1
         self._counts = _zeros((3,), "step_counts")
         self._sums = _zeros((2, size), "saliency_sums")
-        self._measures = keras.Variable(
+        self.measures = keras.Variable(
             False, trainable=False, dtype="bool", name="measures"
         )
+        # What was seen of the backward pass of the step that is running.
+        self._seen = _zeros((size,), "seen_backwards")
+        self._points_seen = set()
         self._positions = backend.IndexVector("units_of_parts")
         self._unmeasured = {}
 
@@ -46,7 +57,8 @@ class SaliencyMeter:
         """
         self._counts.assign(np.zeros(3, "float32"))
         self._sums.assign(np.zeros(self._sums.shape, "float32"))
-        self._measures.assign(measures)
+        self._seen.assign(np.zeros(self._seen.shape, "float32"))
+        self.measures.assign(measures)
 
     def start_anew(self, transaction, measures):
         """`reset`, as a step of a `Transaction`."""
@@ -59,7 +71,7 @@ class SaliencyMeter:
         transaction.do(lambda: self.reset(measures), undo=restore)
 
     def _variables(self):
-        return self._counts, self._sums, self._measures
+        return self._counts, self._sums, self._seen, self.measures
 
     def set_positions(self, structure):
         """Tells traced functions which units a structure has."""
@@ -109,27 +121,79 @@ class SaliencyMeter:
             point for point, _ in self._parts() if not point.weights_suffice()
         ]
 
-    def update(self, gradient_of, factor_gradients, batch_size, scale):
+    def factors_seen_backwards(self):
+        """Stand-ins for explicit factors, for those who have no tape.
+
+        Returns:
+            `(factor points, functions)`, as `CallPlan.explicit_factors` takes
+            them. The functions return their inputs.
+        """
+        points = {id(point): (point, gate) for point, gate in self._parts()}
+        found = self.factor_points()
+        return found, [self._looking_at(*points[id(p)]) for p in found]
+
+    def _looking_at(self, point, gate):
+        last = self._seen.shape[0] - 1
+
+        def see(outputs, gradient, axis):
+            self._points_seen.add(id(point))
+            product = ops.multiply(
+                ops.cast(outputs, "float32"), ops.cast(gradient, "float32")
+            )
+            if gate is not None:
+                where = self._units + gate
+                total = ops.reshape(ops.sum(product), (1,))
+                units = ops.full((1,), where, dtype="int32")
+            else:
+                rank = len(outputs.shape)
+                others = set(range(rank)) - {axis % rank}
+                total = ops.sum(product, axis=sorted(others))
+                units = self._network.plan.units_at(point)
+                units = ops.where(units == self._units, last, units)
+            self._seen.assign_add(ops.segment_sum(total, units, last + 1))
+
+        def look(outputs, axis):
+            return backend.seen_backwards(
+                outputs, lambda x, gradient: see(x, gradient, axis)
+            )
+
+        return look
+
+    def update(
+        self,
+        gradient_of,
+        factor_gradients,
+        batch_size,
+        scale,
+        penalized=None,
+    ):
         """Takes in the gradients of one step (called while tracing).
 
         Args:
             gradient_of: Maps `id(variable)` to the gradient of the loss.
-            factor_gradients: Gradients at `factor_points()`, in their order.
+            factor_gradients: Gradients at `factor_points()`, in their order;
+                or None, for those that `factors_seen_backwards` saw.
             batch_size: Number of examples, a scalar tensor.
             scale: What the gradients are multiplied by (loss scale).
+            penalized: `id`s of the variables whose weight penalties are in
+                the loss. Defaults to `None`: all.
         """
+        seen = 0.0
+        if factor_gradients is None:
+            factor_gradients, seen = self._take_what_was_seen(scale)
         by_factor = {
             id(point): gradient
             for point, gradient in zip(self.factor_points(), factor_gradients)
         }
         examples = ops.cast(batch_size, "float32")
+        known = gradient_of, by_factor, scale, penalized
 
         def count(measured):
             one = ops.ones((), "float32")
             self._counts.assign_add(ops.stack([one, examples, measured]))
 
         def measure():
-            total = self._total(gradient_of, by_factor, scale)
+            total = self._total(*known) + seen
             # Under float16 the gradients of a batch may overflow; the
             # optimizer skips that batch, and so does the measurement.
             finite = ops.all(ops.isfinite(total))
@@ -142,14 +206,32 @@ class SaliencyMeter:
             measure()
             return
         backend.either(
-            self._measures, measure, lambda: count(ops.zeros((), "float32"))
+            self.measures, measure, lambda: count(ops.zeros((), "float32"))
         )
 
-    def _total(self, gradient_of, by_factor, scale):
+    def _take_what_was_seen(self, scale):
+        """`(gradients at factor_points(), m dL/dm of all units and layers)`.
+
+        All is in the second; the first are zero, or None where nothing was.
+        """
+        points = self.factor_points()
+        if not points:
+            return [], 0.0
+        seen = ops.convert_to_tensor(self._seen) / scale
+        self._seen.assign(ops.zeros_like(seen))
+        ones = map(self._network.plan.ones, points)
+        return [
+            ops.zeros_like(one) if id(point) in self._points_seen else None
+            for point, one in zip(points, ones)
+        ], seen
+
+    def _total(self, gradient_of, by_factor, scale, penalized):
         """`m dL/dm` of all units and layers, those not measured zero."""
         parts, unmeasured = [], []
         for point, gate in self._parts():
-            part = self._derivative(point, gradient_of, by_factor, scale)
+            part = self._derivative(
+                point, gradient_of, by_factor, scale, penalized
+            )
             if part is None:
                 unmeasured.append((point, gate))
                 part = ops.zeros_like(self._network.plan.ones(point))
@@ -165,7 +247,7 @@ class SaliencyMeter:
         )
         return backend.sum_over_replicas(total)
 
-    def _derivative(self, point, gradient_of, by_factor, scale):
+    def _derivative(self, point, gradient_of, by_factor, scale, penalized):
         """`m dL/dm` of each channel of a factor point, or None."""
         if not point.weights_suffice():
             gradient = by_factor.get(id(point))
@@ -177,7 +259,9 @@ class SaliencyMeter:
             if gradient is None:
                 continue
             value = ops.cast(ops.convert_to_tensor(variable), "float32")
-            penalty = _penalty_gradient(variable)
+            penalty = None
+            if penalized is None or id(variable) in penalized:
+                penalty = _penalty_gradient(variable)
             rows = backend.rows_of(gradient)
             if rows is not None and penalty is None:
                 # Of an embedding, only rows that were looked up have one.
@@ -242,16 +326,17 @@ class SaliencyMeter:
 
 def _zeros(shape, name):
     return keras.Variable(
-        np.zeros(shape, "float32"), trainable=False, name=name
+        np.zeros(shape, "float32"), trainable=False, autocast=False, name=name
     )
 
 
 def _penalty_gradient(variable):
     """Gradient of a weight penalty, which is no part of the saliency."""
-    if variable.regularizer is None:
+    regularizer = penalty_of(variable)
+    if regularizer is None:
         return None
     value = backend.tensor_of(variable)
     _, (gradient,), _ = backend.gradients(
-        lambda: (variable.regularizer(value), None), [], [value]
+        lambda: (regularizer(value), None), [], [value]
     )
     return None if gradient is None else gradient / backend.replica_count()

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_growprune import backend
 from keras_growprune import keras_internals
 from keras_growprune.cost import Budget
 from keras_growprune.growth import GrowthSchedule
@@ -10,6 +11,7 @@ from keras_growprune.training import checkpoint
 from keras_growprune.training import file_format
 from keras_growprune.training import validation
 from keras_growprune.training.moment import Moment
+from keras_growprune.training.moment import StateTree
 from keras_growprune.training.moment import WeightList
 from keras_growprune.training.moment import shapes_at
 from keras_growprune.training.moment import shapes_of
@@ -22,6 +24,8 @@ class SavedWithStructure:
     A file holds what is in the network, what is dormant in host memory, and
     all that growing remembers, so that training goes on where it was.
     """
+
+    _breaks_off = False
 
     def get_weights(self):
         """Returns the weights that are in the network now.
@@ -56,6 +60,48 @@ class SavedWithStructure:
             if changes:
                 validation.warn_if_above_budget(growth)
         super().set_weights(list(weights))
+
+    def get_state_tree(self, *args, **kwargs):
+        """As in `keras.Model`; the dict that it returns knows its structure."""
+        tree = super().get_state_tree(*args, **kwargs)
+        return StateTree(tree, Moment(self._growth))
+
+    def set_state_tree(self, state_tree):
+        """Sets values, and the structure that they were taken with.
+
+        Args:
+            state_tree: What `get_state_tree` of this model returned at any
+                time.
+
+        Raises:
+            ValueError: If it is of another network. Nothing is changed then.
+        """
+        moment = getattr(state_tree, "moment", None)
+        if moment is not None:
+            validation.check_moment(moment, self._growth)
+            moment.return_to(self._growth)
+        super().set_state_tree(state_tree)
+
+    def save_in_checkpoints(self):
+        """Lets `tf.train.Checkpoint` of the model bring the structure back."""
+
+        def write():
+            return checkpoint.to_entries(self._growth)
+
+        def read(entries):
+            checkpoint.from_entries(self._growth, entries)
+
+        self._in_checkpoints = backend.in_checkpoints(write, read)
+
+    def take_back(self, weights):
+        """Returns to a moment since which nothing was trained.
+
+        Args:
+            weights: What `get_weights` returned then.
+        """
+        if weights.moment.structure != self.structure:
+            weights.moment.return_to(self._growth, as_if_not_been=True)
+            super().set_weights(list(weights))
 
     def get_config(self):
         if keras_internals.writes_legacy_file():
@@ -101,6 +147,20 @@ class SavedWithStructure:
             **arguments,
         )
 
+    @staticmethod
+    def check_checkpoints(callbacks):
+        """Refuses callbacks that will save the model in a legacy file.
+
+        Before the first epoch, not at its end.
+        """
+        for callback in callbacks:
+            callback = getattr(callback, "callback", callback)
+            if not isinstance(callback, keras.callbacks.ModelCheckpoint):
+                continue
+            path = str(callback.filepath)
+            if not callback.save_weights_only and _is_legacy(path):
+                raise _legacy_format(path)
+
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
         """Saves the model; a file appears whole or not at all.
 
@@ -116,30 +176,36 @@ class SavedWithStructure:
             OSError: If it cannot be written. A file that was there before is
                 untouched.
         """
-        if str(filepath).endswith((".h5", ".hdf5")):
+        if _is_legacy(filepath):
             raise _legacy_format(filepath)
         check_not_rewritten(self)
         if keras_internals.may_write(filepath, overwrite):
             with written_aside(filepath) as path:
                 super().save(path, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath, overwrite=True, **kwargs):
+    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
         """Saves weights and structure; a file appears whole or not at all.
 
         Args:
             filepath: Path that ends in `.weights.h5`.
             overwrite: Whether to overwrite a file without asking.
-            **kwargs: As in `keras.Model.save_weights`.
+            max_shard_size: As in `keras.Model.save_weights`. Several files
+                are written in place.
 
         Raises:
             ValueError: If layers were quantized or have LoRA weights.
             OSError: If it cannot be written. A file that was there before is
                 untouched.
         """
-        check_not_rewritten(self)
-        if keras_internals.may_write(filepath, overwrite):
-            with written_aside(filepath) as path:
-                super().save_weights(path, **kwargs)
+        if not keras_internals.may_write(filepath, overwrite):
+            return
+        more = {"max_shard_size": max_shard_size} if max_shard_size else {}
+        if more or not str(filepath).endswith(".weights.h5"):
+            super().save_weights(filepath, **more)
+            return
+        content = keras_internals.weights_file(self)
+        with written_aside(filepath) as path, open(path, "wb") as file:
+            file.write(content)
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):
         """Loads weights and their structure, or leaves the model as it was.
@@ -153,8 +219,18 @@ class SavedWithStructure:
                 a newer version, or damaged.
             OSError: If it cannot be read.
         """
-        with checkpoint.unchanged_on_error(self._growth):
-            super().load_weights(filepath, skip_mismatch, **kwargs)
+        refused = None
+        try:
+            with checkpoint.unchanged_on_error(self._growth):
+                self._breaks_off = not skip_mismatch
+                super().load_weights(filepath, skip_mismatch, **kwargs)
+        except _Refused as caught:
+            refused = caught.error
+        finally:
+            self._breaks_off = False
+        if refused is not None:
+            # Without the traceback, which keeps the file open.
+            raise refused.with_traceback(None)
 
     def save_own_variables(self, store):
         check_not_rewritten(self)
@@ -164,7 +240,27 @@ class SavedWithStructure:
     def load_own_variables(self, store):
         # Called before the layers and the optimizer load: it gives them the
         # shapes that were saved.
-        checkpoint.from_entries(self._growth, store)
+        try:
+            checkpoint.from_entries(self._growth, store)
+        except ValueError as error:
+            if self._breaks_off:
+                raise _Refused(error) from error
+            raise
+
+
+class _Refused(BaseException):
+    """Ends the loading of a file.
+
+    After an `Exception`, Keras goes on with the layers.
+    """
+
+    def __init__(self, error):
+        super().__init__(str(error))
+        self.error = error
+
+
+def _is_legacy(filepath):
+    return str(filepath).endswith((".h5", ".hdf5"))
 
 
 def _legacy_format(filepath):

@@ -40,17 +40,16 @@ def training_step(model, network, data):
         # stays comparable to `val_loss` and between epochs.
         keras_internals.track_loss(model, loss, batch_size)
         if network.plan.gates_are_soft:
-            lambdas = ops.convert_to_tensor(network.gates.penalties)
-            penalty = network.plan.penalty(lambdas) / backend.replica_count()
-            loss = loss + ops.cast(penalty, loss.dtype)
+            loss = loss + ops.cast(penalty_on_structure(network), loss.dtype)
         return model.optimizer.scale_loss(loss), y_pred
 
-    variables = _variables_in_network(model, network)
+    absent = absent_variables(network)
+    variables = [v for v in model.trainable_variables if id(v) not in absent]
     gradients, factor_gradients, y_pred = backend.gradients(
         compute, variables, factors
     )
     network.norms.count_step()
-    network.norms.keep(x)
+    network.norms.keep(model, x)
     network.meter.update(
         {id(v): gradient for v, gradient in zip(variables, gradients)},
         factor_gradients,
@@ -61,8 +60,14 @@ def training_step(model, network, data):
     return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
 
-def _variables_in_network(model, network):
-    """Trainable variables, but for those of what is not in the network."""
+def penalty_on_structure(network):
+    """What rules that train logits add to the loss."""
+    lambdas = ops.convert_to_tensor(network.gates.penalties)
+    return network.plan.penalty(lambdas) / backend.replica_count()
+
+
+def absent_variables(network):
+    """Trainable variables of what is not in the network, a set of `id`s."""
     absent = {
         id(variable)
         for layer in network.blueprint.map.layers
@@ -72,7 +77,7 @@ def _variables_in_network(model, network):
     }
     if not network.plan.gates_are_soft:
         absent |= {id(variable) for variable in network.gates.variables()}
-    return [v for v in model.trainable_variables if id(v) not in absent]
+    return absent
 
 
 def _apply(model, network, pairs):

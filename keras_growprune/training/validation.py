@@ -1,5 +1,6 @@
 """Refuses what cannot work, before anything is touched."""
 
+import numbers
 import warnings
 
 import keras
@@ -12,14 +13,21 @@ from keras_growprune.growth import PaperRule
 from keras_growprune.growth import Rule
 from keras_growprune.growth import SaliencyRule
 from keras_growprune.layers.growable import is_count
+from keras_growprune.structure import Structure
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import producers
 
 RULES = {rule.name: rule for rule in (SaliencyRule, PaperRule)}
 
 
-def check_arguments(inputs, outputs, budget, schedule, width_multiple):
+def check_arguments(inputs, outputs, budget, schedule, width_multiple, seed):
     """Checks the types of `GrowPruneModel`'s arguments."""
+    is_integer = isinstance(seed, numbers.Integral) and seed is not True
+    if seed is not None and (not is_integer or seed < 0):
+        raise ValueError(
+            "Argument `seed` must be an integer of at least 0, or None. "
+            f"Received: seed={seed!r}"
+        )
     for name, value in (("inputs", inputs), ("outputs", outputs)):
         if not isinstance(value, keras.Model):
             continue
@@ -216,6 +224,12 @@ def check_structure(structure, network):
         network: The `GrowingNetwork`.
     """
     ours, channel_map = network.structure, network.blueprint.map
+    if not isinstance(structure, Structure):
+        raise ValueError(
+            "Argument `structure` must be a `Structure`, such as "
+            f"`model.structure`. Received: structure={structure!r} of type "
+            f"{type(structure).__name__}"
+        )
     if (
         structure.units.shape != ours.units.shape
         or structure.gates.shape != ours.gates.shape
@@ -283,6 +297,17 @@ def warn_if_above_budget(controller):
         "budget. To choose among settled epochs only, wrap the callback: "
         "`kgp.callbacks.OnceSettled(EarlyStopping(...))`.",
         stacklevel=3,
+    )
+
+
+def warn_without_steps(model):
+    """Warns of an epoch in which there was nothing to train on."""
+    warnings.warn(
+        f"An epoch of model `{model.name}` had no training step: the data "
+        "were empty or used up. It does not count for growing, and the "
+        "structure is settled later. Give `fit` data that last for all "
+        "epochs: `dataset.repeat()` and `steps_per_epoch`, say.",
+        stacklevel=4,
     )
 
 

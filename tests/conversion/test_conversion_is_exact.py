@@ -92,3 +92,22 @@ def test_costs_are_those_of_the_compact_network(network):
         small = model.compact()
         assert_equal_outputs(model, small, 1e-5)
         assert_costs_are_those_of(plain, model, small)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        plain_networks.constants,
+        plain_networks.norms,
+        plain_networks.norms_of_positions,
+        plain_networks.norms_of_everything,
+    ],
+)
+def test_soft_gates_are_folded_or_stay_outside(network):
+    _, model = converted(network, rule="paper")
+    random = np.random.default_rng(0)
+    for variable in model.variables:
+        if variable.name == "logits":
+            variable.assign(random.normal(size=variable.shape))
+    model.restructure(random_structure(model, random))
+    assert_equal_outputs(model, model.compact(), 1e-5)

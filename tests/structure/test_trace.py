@@ -173,8 +173,7 @@ def test_a_plain_layer_ends_one_group_and_begins_none(layer):
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.BatchNormalization(axis=1, name="odd"),
-        layers.LayerNormalization(axis=(1, 2, 3), name="odd"),
+        layers.LayerNormalization(axis=(-1, 1), name="odd"),
         layers.Normalization(mean=[1, 2, 3], variance=[1] * 3, name="odd"),
         layers.Rescaling([1.0, 2.0, 3.0], name="odd"),
         layers.Lambda(lambda x: x + 1.0, name="odd"),
@@ -198,7 +197,8 @@ def test_what_it_does_not_understand_freezes_with_a_reason(layer):
         lambda x: x[..., ::2],
         lambda x: ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1))),
         lambda x: ops.reshape(x, (-1, 3, 3, 3, 1))[:, ..., 0, :],
-        lambda x: x * np.ones(3, "float32"),
+        lambda x: x[..., :1] * np.ones(3, "float32"),
+        lambda x: x * keras.Variable(np.ones(3, "float32")),
         lambda x: ops.reshape(ops.reshape(x, (-1, 3, 9)), (-1, 3, 3, 3)),
         lambda x: ops.squeeze(x[:, :1, :1]),
         lambda x: layers.MaxPooling2D(1, data_format="channels_first")(x),
@@ -219,6 +219,70 @@ def test_an_unknown_operation_freezes_with_a_hint():
     x = kgp.GrowableConv2D(3, 1, name="a")(inputs)
     found = trace(inputs, layers.Conv2D(1, 1)(ops.cumsum(x, axis=1)))
     assert "of type Cumsum: teach it with" in found.frozen["a"]
+
+
+@pytest.mark.parametrize(
+    "norm, attribute, expected",
+    [
+        (layers.BatchNormalization(axis=1), "gamma", [None]),
+        (layers.GroupNormalization(3, axis=2), "beta", [None]),
+        (layers.LayerNormalization(axis=[1, 2]), "gamma", [None, None]),
+        (layers.LayerNormalization(axis=(1, 3)), "beta", [None, [0, 1, 2]]),
+        (
+            layers.LayerNormalization(axis=[1, 2, 3]),
+            "gamma",
+            [None, None, [0, 1, 2]],
+        ),
+    ],
+)
+def test_weights_of_a_norm_follow_the_axes_that_it_names(
+    norm, attribute, expected
+):
+    inputs = keras.Input((5, 3, 2))
+    x = kgp.GrowableConv2D(3, 1, name="a")(inputs)
+    norm.name = "norm"
+    found = trace(inputs, layers.Conv2D(1, 1, name="head")(norm(x)))
+    assert groups(found) == {"a": (3, ["a"])}
+    assert units(found, "norm", attribute) == expected
+    assert units(found, "head")[2] == [0, 1, 2]
+
+
+def test_a_norm_over_one_channel_and_many_positions_says_something():
+    inputs = keras.Input((5, 2))
+    for axis, least in ((-1, 2), ((1, 2), 1), (1, 1)):
+        x = kgp.GrowableDense(4)(inputs)
+        x = layers.LayerNormalization(axis=axis)(x)
+        assert trace(inputs, layers.Dense(1)(x)).least_widths() == [least]
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (1, 3, 4)])
+def test_a_constant_has_slices(shape):
+    value = np.arange(np.prod(shape), dtype="float32").reshape(shape)
+    inputs = keras.Input((3, 2))
+    x = kgp.GrowableDense(4, name="a")(inputs)
+    found = trace(inputs, layers.Dense(1)(x + value))
+    (constant,) = found.constants
+    assert constant.value is value and constant.axis == len(shape) - 1
+    assert constant.units.tolist() == [0, 1, 2, 3]
+    part = constant.part(np.array([True, False, True, True]))
+    np.testing.assert_array_equal(part, value[..., [0, 2, 3]])
+
+
+def test_constants_that_channels_share_have_no_slices():
+    inputs = keras.Input((3, 2))
+    x = kgp.GrowableDense(4, name="a")(inputs)
+    x = ops.add(x * np.ones((3, 1)) + 2.0, np.float32(1))
+    fixed = layers.Dense(3)(x) + np.ones(3)
+    found = trace(inputs, layers.Dense(1)(fixed))
+    assert found.constants == [] and found.frozen == {}
+
+
+def test_constants_side_by_side_with_channels_are_always_there():
+    inputs = keras.Input((3, 2))
+    x = kgp.GrowableDense(2, name="a")(inputs)
+    x = ops.concatenate([np.ones((1, 3, 2), "float32"), x], axis=-1)
+    found = trace(inputs, layers.Dense(1, name="head")(x))
+    assert units(found, "head")[0] == [2, 2, 0, 1]
 
 
 def test_concatenation_puts_units_side_by_side():

@@ -146,6 +146,21 @@ def test_weights_go_to_another_model_of_the_same_kind():
     assert_same_bits(first.weights, second.weights)
 
 
+def test_a_state_tree_comes_back_with_its_structure():
+    model = grow(conv_chain())
+    optimizer = build_optimizer(model, keras.optimizers.Adam(0.01))
+    fit(model, epochs=1, growth_epochs=9)
+    structure, tree = model.structure, model.get_state_tree("numpy_array")
+    before = model.get_weights(), [v.numpy() for v in optimizer.variables]
+    model.restructure(random_structure(model, np.random.default_rng(3)))
+    fit(model, epochs=1, growth_epochs=9)
+    assert model.structure != structure
+    model.set_state_tree(tree)
+    assert model.structure == structure
+    assert_same_bits(before[0], model.weights)
+    assert_same_bits(before[1], optimizer.variables)
+
+
 def refused(model, weights, match):
     structure, before = model.structure, model.get_weights()
     with pytest.raises(ValueError, match=match):

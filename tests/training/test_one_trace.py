@@ -47,6 +47,7 @@ NETWORKS = {
     name: getattr(plain_networks, name)
     for name in """
         joins squeeze_and_excitation dense_blocks separable norms volumes
+        constants norms_of_positions norms_of_everything
         reshaping slices nested attention group_norm softmax_over_channels
         recurrent both_directions tied_embeddings
         encoder_and_decoder

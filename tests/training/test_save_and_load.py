@@ -1,10 +1,15 @@
 """What is saved comes back, and training goes on as if nothing had been."""
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import keras_growprune as kgp
+from keras_growprune import keras_internals
 from keras_growprune.training import checkpoint
 from tests.networks import assert_same_bits
 from tests.networks import compile_model
@@ -15,6 +20,7 @@ from tests.networks import examples
 from tests.networks import fit
 from tests.networks import grow
 from tests.networks import mark_as_lived
+from tests.networks import plain_chain
 from tests.networks import residual
 from tests.networks import with_units
 
@@ -66,6 +72,154 @@ def test_a_continued_run_is_bitwise_the_uninterrupted_one(
     assert one == other
     assert one["settled"][-1] == 1 and len(again.ledger.epochs) == 4
     assert_same_models(model, again)
+
+
+def dropout():
+    """A dense block with dropout, whose branch may vanish."""
+    inputs = keras.Input((5,))
+    x = kgp.layers.GrowableDense(8)(inputs)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    y = layers.Dropout(0.3)(kgp.layers.GrowableDense(6)(x))
+    x = kgp.layers.GatedAdd()([x, kgp.layers.GrowableDense(8)(y)])
+    return inputs, layers.Dense(3)(layers.GaussianDropout(0.1)(x))
+
+
+def by_checkpoint(model, path):
+    checkpoint = keras.callbacks.ModelCheckpoint(str(path / "{epoch}.keras"))
+    checkpoint.set_model(model)
+    checkpoint.on_epoch_begin(1)
+    checkpoint.on_epoch_end(1, {})
+    return keras.models.load_model(path / "2.keras")
+
+
+def by_weights(model, path):
+    model.save_weights(path / "some.weights.h5")
+    return with_weights(model, path / "some.weights.h5")
+
+
+def by_weight_checkpoint(model, path):
+    name = str(path / "{epoch}.weights.h5")
+    checkpoint = keras.callbacks.ModelCheckpoint(name, save_weights_only=True)
+    checkpoint.set_model(model)
+    checkpoint.on_epoch_begin(1)
+    checkpoint.on_epoch_end(1, {})
+    return with_weights(model, path / "2.weights.h5")
+
+
+def with_weights(model, path):
+    """A model of the same command, in the structure that it begins with."""
+    again = kgp.GrowPruneModel.from_config(model.get_config())
+    again.compile_from_config(model.get_compile_config())
+    again.load_weights(path)
+    return again
+
+
+def by_pickle(model, path):
+    return pickle.loads(pickle.dumps(model))
+
+
+def by_deepcopy(model, path):
+    return copy.deepcopy(model)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        reloaded,
+        by_checkpoint,
+        by_weights,
+        by_weight_checkpoint,
+        by_pickle,
+        by_deepcopy,
+    ],
+)
+@pytest.mark.parametrize("ema", [False, True])
+def test_in_the_middle_of_growth_every_way_brings_all_back(way, ema, tmp_path):
+    model = grow(dropout(), schedule=SCHEDULE)
+    callbacks = [keras.callbacks.SwapEMAWeights()] if ema else []
+    optimizer = keras.optimizers.Adam(0.01, use_ema=ema)
+    compile_model(model, optimizer)
+    run = {"growth_epochs": 5, "shuffle": True}
+    fit(model, epochs=2, callbacks=callbacks, **run)
+    again = way(model, tmp_path)
+    x, _ = examples(model)
+    np.testing.assert_array_equal(again(x), model(x))
+    assert_same_models(model, again)
+    run = {**run, "initial_epoch": 2, "epochs": 5}
+    callbacks = [keras.callbacks.SwapEMAWeights()] if ema else []
+    histories = []
+    for each in (model, again):
+        keras.utils.set_random_seed(5)  # in which order arrays are shuffled
+        callbacks = [keras.callbacks.SwapEMAWeights()] if ema else []
+        histories.append(fit(each, callbacks=callbacks, **run))
+    assert histories[0] == histories[1] and again.settled
+    assert_same_models(model, again)
+
+
+def test_layers_that_come_first_after_loading_start_as_they_would(tmp_path):
+    # What goes into them was measured on examples that no file has.
+    schedule = kgp.GrowthSchedule(0.2, 1.0, 0.6, 0.8, seed_shape="shallow")
+    budget = kgp.Budget(flops=0.9)
+    model = grow(plain_chain(4, 5), budget, schedule=schedule)
+    compile_model(model, keras.optimizers.Adam(0.01))
+    fit(model, epochs=1, growth_epochs=8)
+    assert not model.structure.gates.any()
+    model.save(tmp_path / "model.keras")
+    losses = []
+    again = keras.models.load_model(tmp_path / "model.keras")
+    for each in (model, again):
+        run = {"initial_epoch": 1, "epochs": 3, "growth_epochs": 8}
+        losses.append(fit(each, **run)["loss"])
+    assert model.structure.gates.any() and losses[0] == losses[1]
+    assert_same_bits(model.weights, again.weights)
+
+
+def test_averaged_weights_are_validated_in_the_middle_of_growth():
+    model = grow(dropout(), schedule=SCHEDULE)
+    compile_model(model, keras.optimizers.Adam(0.01, use_ema=True))
+    x, y = examples(model)
+    seen = []
+
+    class Averages(keras.callbacks.Callback):
+        def on_test_end(self, logs=None):  # before the weights are back
+            pairs = zip(
+                model.optimizer_variables(),
+                keras_internals.optimizer_slots(model.optimizer)[
+                    "_model_variables_moving_average"
+                ],
+            )
+            seen.append([(v.numpy(), a.numpy()) for v, a in pairs])
+
+    swap = keras.callbacks.SwapEMAWeights()
+    losses = fit(
+        model,
+        epochs=4,
+        validation_data=(x, y),
+        callbacks=[Averages(), swap],
+    )["val_loss"]
+    assert len(seen) == 4 and len(set(losses)) == 4
+    fractions = {v.shape[-1] for epoch in seen for v, _ in epoch}
+    assert len(fractions) > 2  # the structure changed
+
+
+def test_keras_own_backup_restores_an_epoch(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def command(*callbacks):
+        keras.utils.set_random_seed(0)
+        model = compile_model(grow(residual(), schedule=SCHEDULE), "adam")
+        backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+        return model, fit(model, epochs=4, callbacks=[backup, *callbacks])
+
+    one, whole = command()
+    with pytest.raises(KeyboardInterrupt):
+        command(Stop())
+    other, rest = command()
+    assert rest["loss"] == whole["loss"][2:]
+    assert_same_models(one, other)
 
 
 def test_budget_schedule_rule_and_position_are_those_that_were_saved(tmp_path):

@@ -1,0 +1,65 @@
+"""A lock that many may share, or one may have alone."""
+
+import contextlib
+import threading
+
+
+class SharedLock:
+    """Lets a network answer in several threads, but not while it changes.
+
+    Whoever calls the network shares the lock, a change has it alone. A thread
+    never waits for itself.
+    """
+
+    def __init__(self):
+        self._condition = threading.Condition()
+        self._sharing = {}  # how often, by thread
+        self._alone, self._depth = None, 0
+        self._waiting = 0
+
+    @contextlib.contextmanager
+    def shared(self):
+        me = threading.get_ident()
+        with self._condition:
+            # Nobody joins while somebody waits to have it alone.
+            self._condition.wait_for(
+                lambda: (
+                    self._alone in (None, me)
+                    and (not self._waiting or me in self._sharing)
+                )
+            )
+            self._sharing[me] = self._sharing.get(me, 0) + 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._sharing[me] -= 1
+                if not self._sharing[me]:
+                    del self._sharing[me]
+                self._condition.notify_all()
+
+    @contextlib.contextmanager
+    def alone(self):
+        me = threading.get_ident()
+        with self._condition:
+            self._waiting += 1
+            try:
+                self._condition.wait_for(
+                    lambda: (
+                        self._alone in (None, me)
+                        and not set(self._sharing) - {me}
+                    )
+                )
+                self._alone = me
+                self._depth += 1
+            finally:
+                self._waiting -= 1
+                self._condition.notify_all()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._depth -= 1
+                if not self._depth:
+                    self._alone = None
+                self._condition.notify_all()
