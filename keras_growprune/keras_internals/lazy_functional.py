@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import warnings
 
 import keras
 
@@ -89,9 +90,9 @@ class LazyFunctional(keras.Model):
     def _run_through_graph(
         self, inputs, operation_fn=lambda op: op, call_fn=None
     ):
-        if not is_doing(
-            "plan", self
-        ):  # Keras clones the graph: the whole of it
+        if not is_doing("plan", self):
+            if getattr(self, "_call_plan", None) is not None:
+                _warn_of_clone(self)
             return super()._run_through_graph(
                 inputs, operation_fn=operation_fn, call_fn=call_fn
             )
@@ -132,6 +133,16 @@ def count_calls(model):
         id(call.operation)
         for call, alias, _ in model._call_plan.steps
         if alias is None
+    )
+
+
+def _warn_of_clone(model):
+    """Keras clones the graph: the whole of it."""
+    warnings.warn(
+        f"Model `{model.name}` is cloned as a plain model of full width, which "
+        "does not grow. A clone that grows: "
+        "`type(model).from_config(model.get_config())`.",
+        stacklevel=5,
     )
 
 

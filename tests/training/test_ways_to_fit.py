@@ -93,7 +93,7 @@ class Batches(keras.utils.PyDataset):
 
 def generated(x, y, forever=False):
     batches = Batches(x, y)
-    for epoch in range(10**6 if forever else EPOCHS):
+    for _ in range(10**6 if forever else EPOCHS):
         for index in range(len(batches)):
             yield batches[index]
 
@@ -139,6 +139,19 @@ def test_class_weights_are_copies_of_examples():
     assert_same_run(weighted, copies, 2e-5)
 
 
+class RandomChanges(keras.callbacks.Callback):
+    """A structure for each epoch, the same ones in each run."""
+
+    def __init__(self):
+        super().__init__()
+        self.random = np.random.default_rng(0)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            structure = random_structure(self.model, self.random)
+            self.model.restructure(structure)
+
+
 @pytest.mark.parametrize("norm", [None, "layer"])
 def test_gradients_are_accumulated_over_changes(norm):
     """Without batch norms, two batches are one of twice the size.
@@ -148,13 +161,6 @@ def test_gradients_are_accumulated_over_changes(norm):
     """
     runs = []
     for accumulated in (1, 2):
-        random = np.random.default_rng(0)
-
-        class Change(keras.callbacks.Callback):
-            def on_epoch_begin(self, epoch, logs=None):
-                if epoch:
-                    self.model.restructure(random_structure(self.model, random))
-
         optimizer = keras.optimizers.SGD(
             0.05,
             momentum=0.9,
@@ -166,7 +172,7 @@ def test_gradients_are_accumulated_over_changes(norm):
             lambda: dense(norm=norm),
             optimizer,
             batch_size=16 // accumulated,
-            callbacks=[Change()],
+            callbacks=[RandomChanges()],
             growth_epochs=1000,
         )
         runs.append(run)

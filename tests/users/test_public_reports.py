@@ -871,9 +871,6 @@ def test_a_wrapper_of_scikit_learn_takes_a_function_that_builds():
     assert max(model.count_params() for model in built) < 200
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a clone does not grow, and nothing says so"
-)
 def test_a_wrapper_that_clones_grows_or_says_that_it_does_not():
     """keras-team/keras#20884: the wrapper trains a clone, which lost what the
     model had; expected: it grows, or a warning tells that it will not."""
