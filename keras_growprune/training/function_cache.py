@@ -22,7 +22,8 @@ class FunctionCache:
         model: The model. Its attributes `train_function`, `test_function` and
             `predict_function` are those of the present key.
         key_of: Function that tells what functions of the present network go
-            by.
+            by, whoever's they are; the model's own go by whether XLA compiles
+            them too.
         structure_of: Function that returns the present `Structure`.
         lock: The `SharedLock` of the network.
 
@@ -51,10 +52,13 @@ class FunctionCache:
             A function that does the same, and notes when it is traced or
             compiled.
         """
-        self._key = self._key_of()
+        self._key = self._own_key()
         call = self._noting(kind, function, self._model.jit_compile)
         self._sets.setdefault(self._key, {})[kind] = call
         return call
+
+    def _own_key(self):
+        return self._key_of(), bool(self._model.jit_compile)
 
     def following(self, kind, make):
         """A function of somebody else that follows the network.
@@ -119,7 +123,7 @@ class FunctionCache:
             keeps_others: Whether the functions of other networks can be found
                 again.
         """
-        before, key = self._key, self._key_of()
+        before, key = self._key, self._own_key()
         if before == key:
             return
         self._write_back()

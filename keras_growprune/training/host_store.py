@@ -40,7 +40,7 @@ class HostStore:
         for weight in channel_map.weights:
             value = weight.variable.numpy()
             labelled = sum(units is not None for units in weight.units)
-            is_given = self._is_given(weight)
+            is_given = not weight.layer.trainable
             is_state = self._is_state(weight) and not is_given
             is_kernel = value.ndim > 1 and labelled > 0
             is_kernel = is_kernel and not is_state and not is_given
@@ -76,13 +76,6 @@ class HostStore:
     @staticmethod
     def _is_state(weight):
         return weight.attribute in axes_of(weight.layer).states
-
-    @staticmethod
-    def _is_given(weight):
-        is_frozen = not weight.layer.trainable
-        return is_frozen or not (
-            weight.variable.trainable or HostStore._is_state(weight)
-        )
 
     @staticmethod
     def _drawn_axis(weight):
