@@ -53,8 +53,7 @@ class Grow(GrowthCallback):
                 "callback. Expected: the `fit` of a model around it. Leave "
                 "the callback out."
             )
-        growth.let_others_train(outer.optimizer)
-        growth.others.outer = outer
+        growth.let_others_train(outer.optimizer, outer)
         for kind in KINDS:
             name = f"{kind}_function"
             now = getattr(outer, name)

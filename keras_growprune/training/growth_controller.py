@@ -45,7 +45,7 @@ class GrowthController:
         self.network = GrowingNetwork(blueprint, seed, model.name)
         self.functions = FunctionCache(
             model,
-            self._trace_key,
+            self.network.trace_key,
             lambda: self.network.structure,
             self.network.lock,
         )
@@ -148,12 +148,14 @@ class GrowthController:
         if optimizer is not None and optimizer.built:
             self.network.attach_optimizer(optimizer)
 
-    def let_others_train(self, optimizer):
+    def let_others_train(self, optimizer, outer=None):
         """Somebody else trains the model from now on.
 
         Args:
             optimizer: The `keras.optimizers.Optimizer` that does it. If it
                 is not built, it is when it is handed the first gradients.
+            outer: The Keras model whose `fit` that is, if any; its functions
+                follow the network.
 
         Raises:
             ValueError: If it does not train all that the model has, or its
@@ -164,6 +166,7 @@ class GrowthController:
             self.network.attach_optimizer(optimizer)
         else:
             self.network.one_trace.check_optimizer(optimizer)
+        self.others.outer = outer
         if self.others.optimizer is not optimizer:
             # Functions that were traced before take no part in growing.
             self._others = self._sharing.find()
@@ -348,9 +351,6 @@ class GrowthController:
             self.functions.follow(transaction, bool(network.one_trace))
         self._restructured = self._restructured or change.is_needed
         self._renew_others()
-
-    def _trace_key(self):
-        return self.network.trace_key(), bool(self.model.jit_compile)
 
     def _statistics_of_new(self, structure):
         """Mean and variance of what goes into layers that come first now."""
