@@ -105,9 +105,9 @@ def test_a_run_that_is_broken_off_again_and_again_is_the_same(whole, tmp_path):
 @pytest.mark.parametrize(
     "network,kwargs",
     [
-        (dense, {"rule": "paper"}),
+        pytest.param(dense, {"rule": "paper"}, marks=pytest.mark.slow),
         (plain_chain, {"schedule": SHALLOW, "budget": kgp.Budget(flops=0.9)}),
-        (residual, {"schedule": HALVES}),
+        pytest.param(residual, {"schedule": HALVES}, marks=pytest.mark.slow),
     ],
 )
 def test_other_rules_and_networks_go_on_too(network, kwargs, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import keras_growprune as kgp
 from keras_growprune.structure import Structure
 from tests.networks import FULL
 from tests.networks import assert_same_bits
@@ -112,19 +113,22 @@ def test_newcomers_are_drawn_at_the_present_fan_in():
 
 
 def test_a_layer_that_never_lived_starts_as_the_identity():
-    model = grow(residual(4), schedule=FULL)
-    on = model.structure
-    model.restructure(Structure(on.units, [False]))
+    schedule = kgp.GrowthSchedule(0.3, 1.0, seed_shape="shallow")
+    model = grow(residual(4), schedule=schedule)
+    units = model.structure.units
+    assert not model.structure.gates.any()
     randomize(model, np.random.default_rng(0))
     x, _ = examples(model)
     before = np.array(model(x))
-    model.restructure(on)
+    model.restructure(Structure(units, [True]))
     np.testing.assert_allclose(model(x), before, rtol=1e-6, atol=1e-6)
 
 
-def test_a_layer_that_lived_comes_back_as_it_was():
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_a_layer_that_lived_comes_back_as_it_was(is_trained):
     model = grow(residual(4), schedule=FULL)
-    mark_as_lived(model)
+    if is_trained:
+        mark_as_lived(model)
     randomize(model, np.random.default_rng(0))
     x, _ = examples(model)
     on, before = model.structure, np.array(model(x))

@@ -365,7 +365,8 @@ def test_a_clone_is_the_plain_full_network_as_keras_defines_it():
     model = compile_model(grow(residual(4)))
     fit(model, epochs=2)
     model.restructure(with_units(model, [0], [0], gates=[False]))
-    clone = compile_model(keras.models.clone_model(model))
+    with pytest.warns(UserWarning, match="full width, which does not grow"):
+        clone = compile_model(keras.models.clone_model(model))
     full = 18 * 4 + 9 * 16 * 2 + 3 * 4 * 4 + 15
     assert clone.count_params() == full
     assert len(fit(clone, epochs=1)["loss"]) == 1

@@ -90,14 +90,15 @@ COMBINATIONS = {
     "kind": strategies.integers(0, 9),
     "optimizer": strategies.sampled_from(sorted(OPTIMIZERS)),
     "first": strategies.integers(0, 99),
-    "steps": strategies.lists(STEPS, min_size=1, max_size=5),
+    "steps": strategies.lists(STEPS, min_size=1, max_size=4),
 }
 # Networks are too slow to look for a simpler example.
 SEARCH = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
-@settings(max_examples=12, deadline=None, phases=SEARCH)
+@settings(max_examples=6, deadline=None, phases=SEARCH)
 @given(**COMBINATIONS)
+@pytest.mark.filterwarnings("ignore:The weights that were set belong")
 def test_the_first_structure_comes_back_with_every_bit(
     tmp_path_factory, **combination
 ):
