@@ -90,6 +90,7 @@ def whole(tmp_path):
     return run(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_broken_off_again_and_again_is_the_same(whole, tmp_path):
     folder = tmp_path / "backups"
     for epoch, when in ((0, "begin"), (1, "end of a batch"), (4, "begin")):
@@ -102,12 +103,13 @@ def test_a_run_that_is_broken_off_again_and_again_is_the_same(whole, tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network,kwargs",
     [
-        pytest.param(dense, {"rule": "paper"}, marks=pytest.mark.slow),
+        (dense, {"rule": "paper"}),
         (plain_chain, {"schedule": SHALLOW, "budget": kgp.Budget(flops=0.9)}),
-        pytest.param(residual, {"schedule": HALVES}, marks=pytest.mark.slow),
+        (residual, {"schedule": HALVES}),
     ],
 )
 def test_other_rules_and_networks_go_on_too(network, kwargs, tmp_path):
@@ -121,6 +123,7 @@ def test_other_rules_and_networks_go_on_too(network, kwargs, tmp_path):
     assert_same_runs(one, run(tmp_path / "backups", model=model()))
 
 
+@pytest.mark.slow
 def test_of_data_of_unknown_length_the_steps_are_known_again(tmp_path):
     def train(folder, *callbacks):
         model = made(schedule=HALVES)
@@ -192,6 +195,7 @@ def test_without_a_whole_backup_the_run_begins_anew(whole, tmp_path):
     assert_same_runs(whole, again)
 
 
+@pytest.mark.slow
 def test_it_keeps_two_backups_or_one_and_nothing_else_of_its_own(tmp_path):
     for count, double in ((2, True), (1, False)):
         folder = tmp_path / str(count)
@@ -206,6 +210,7 @@ def test_it_keeps_two_backups_or_one_and_nothing_else_of_its_own(tmp_path):
         assert names(folder) == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_backups_may_stay_when_the_run_has_ended(whole, tmp_path):
     folder = tmp_path / "backups"
     model, _, _ = run(folder, delete_checkpoint=False)
@@ -217,6 +222,7 @@ def test_backups_may_stay_when_the_run_has_ended(whole, tmp_path):
     assert len(fit(again, epochs=2)["loss"]) == 2
 
 
+@pytest.mark.slow
 def test_a_later_call_of_fit_begins_where_it_is_told_to(tmp_path):
     folder = tmp_path / "backups"
     broken_off(folder, 2)

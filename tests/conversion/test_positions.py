@@ -248,7 +248,15 @@ def test_the_compact_network_needs_no_layer_of_a_user(name):
     assert all(module.startswith("keras.") for module in modules)
 
 
-@pytest.mark.parametrize("name", POSITIONS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in ("embedding", "table")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in POSITIONS
+    ],
+)
 def test_one_trace_serves_all_widths(name):
     model = kgp.growable(
         transformer(POSITIONS[name]), kgp.Budget(params=0.9), schedule=FULL

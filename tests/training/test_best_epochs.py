@@ -75,6 +75,7 @@ def test_training_goes_on_from_the_best_epoch_to_the_budget():
     assert history["flops"][-1] <= 0.5
 
 
+@pytest.mark.slow
 def test_weights_above_the_budget_are_said_to_be():
     model = compile_model(grow(conv_chain()), "adam")
 
@@ -218,6 +219,7 @@ def test_once_settled_a_callback_sees_the_final_structure_only(tmp_path):
     assert seen == [None, None, 1.0] * settled + ["end"]
 
 
+@pytest.mark.slow
 def test_early_stopping_waits_until_the_structure_is_settled():
     model = compile_model(grow(conv_chain()), "adam")
     impatient = callbacks.EarlyStopping("score", mode="max", patience=1)

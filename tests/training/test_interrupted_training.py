@@ -98,7 +98,12 @@ class Run:
     "network,rule,error",
     [
         (residual, "saliency", KeyboardInterrupt),
-        (lambda: dense(norm="batch"), "paper", RuntimeError),
+        pytest.param(
+            lambda: dense(norm="batch"),
+            "paper",
+            RuntimeError,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_broken_off_at_every_event_of_every_epoch(

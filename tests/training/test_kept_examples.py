@@ -192,11 +192,13 @@ def test_of_batches_of_varying_length_the_latest_whole_one():
     assert_statistics(statistics(model), rows.reshape(-1, rows.shape[-1]))
 
 
+@pytest.mark.slow
 def test_xla_keeps_no_batches_of_varying_length():
     model = train_varying(list(varying((4, 5), (8, 8))), jit_compile=True)
     assert model._growth.network.norms._kept.all() is None
 
 
+@pytest.mark.slow
 def test_all_that_a_step_reads_and_writes_is_on_the_device():
     """Where there is a GPU, XLA reaches no variables of int32."""
     inputs = keras.Input((3,), dtype="int32")
@@ -388,6 +390,7 @@ def test_only_statistics_of_norms_change(recurrent):
     assert_same_bits(before.values(), others(model).values())
 
 
+@pytest.mark.slow
 def test_a_fixed_batch_size_that_is_no_power_of_two_keeps_whole_batches():
     model = carried_state(batch=7)
     x = RANDOM.normal(size=(7 * 40, 4, 3)).astype("float32")

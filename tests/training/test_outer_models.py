@@ -56,6 +56,7 @@ def test_a_student_grows_in_a_distiller():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_student_grows_while_its_features_are_distilled():
     student, the_teacher = grow(conv_chain((4, 6))), teacher()
     names = [
@@ -112,6 +113,7 @@ def test_an_outer_model_decides_as_fit_does():
     assert mine.structure == theirs.structure
 
 
+@pytest.mark.slow
 def test_an_outer_model_is_not_traced_anew_for_other_widths():
     model = grow(conv_chain((4, 6)))
     outer = Outer(model)
@@ -125,6 +127,7 @@ def test_an_outer_model_is_not_traced_anew_for_other_widths():
     assert 0 < ledger.total("retrace_seconds")
 
 
+@pytest.mark.slow
 def test_an_outer_fit_in_pieces():
     whole, pieces = two_alike(dense)
     structures = []
@@ -151,6 +154,7 @@ def test_an_outer_fit_in_pieces():
     assert pieces.settled and structures[0] == structures[1]
 
 
+@pytest.mark.slow
 def test_an_own_loop_over_an_outer_models_batches():
     model = grow(conv_chain((4, 6)))
     outer = nested(model)
@@ -167,6 +171,7 @@ def test_an_own_loop_over_an_outer_models_batches():
     np.testing.assert_allclose(model.predict(x, verbose=0), small, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [0, 1])
 def test_two_parts_of_one_outer_model_grow(where):
     models = [grow(conv_chain((4, 6)))]
@@ -187,6 +192,7 @@ def test_two_parts_of_one_outer_model_grow(where):
     assert optimizer.apply == own
 
 
+@pytest.mark.slow
 def test_an_outer_fit_that_was_broken_off_goes_on():
     model = grow(conv_chain((4, 6)))
     outer = nested(model)

@@ -56,17 +56,21 @@ def penalized():
     return inputs, layers.Dense(3)(x)
 
 
+def rarely(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "network,how",
     [
-        (lambda: dense(norm="batch"), "eager"),
+        rarely(lambda: dense(norm="batch"), "eager"),
         (lambda: dense(norm="batch"), "tf.function"),
         (lambda: residual(6), "traced"),
-        (norms_without_gamma, "eager"),
-        (norms_without_gamma, "tf.function"),
+        rarely(norms_without_gamma, "eager"),
+        rarely(norms_without_gamma, "tf.function"),
         (recurrent, "eager"),
-        (embedded, "tf.function"),
-        (penalized, "eager"),
+        rarely(embedded, "tf.function"),
+        rarely(penalized, "eager"),
     ],
 )
 def test_an_own_loop_decides_and_trains_as_fit_does(network, how):
@@ -155,6 +159,7 @@ def test_a_plain_function_over_a_block_that_left_names_the_fix():
         train_in_loop(model, keras.optimizers.SGD(0.01), "tf.function")
 
 
+@pytest.mark.slow
 def test_trained_gates_get_their_penalty_in_an_own_loop():
     mine, theirs = two_alike(lambda: dense(norm="batch"), rule="paper")
     expected = train_in_fit(theirs, keras.optimizers.Adam(0.05))
@@ -170,6 +175,7 @@ def test_gates_that_are_hard_by_now_fail_in_a_plain_function():
     assert model.settled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -345,6 +351,7 @@ def test_an_own_loop_goes_on_from_a_file(tmp_path):
     first.assert_same(expected)
 
 
+@pytest.mark.slow
 def test_fit_and_an_own_loop_take_turns():
     mine, theirs = two_alike(lambda: dense(norm="batch"))
     expected = train_in_fit(theirs, keras.optimizers.Adam(0.01))

@@ -71,6 +71,7 @@ def test_an_outer_fit_after_one_with_the_callback_is_told():
     assert len(warnings_of(run)) == 1
 
 
+@pytest.mark.slow
 def test_nobody_is_told_without_a_reason():
     model = grow(conv_chain((4, 6)))
     x, y = examples(model)

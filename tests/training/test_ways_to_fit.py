@@ -65,6 +65,7 @@ def normed():
     return dense(norm="batch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [normed, residual])
 def test_running_eagerly(network):
     eager = Run(network, compiled={"run_eagerly": True})
@@ -128,6 +129,7 @@ def test_sample_weights_are_copies_of_examples():
     assert_same_run(weighted, copies, 2e-5)
 
 
+@pytest.mark.slow
 def test_class_weights_are_copies_of_examples():
     x, _ = examples(grow(dense()))
     y = np.tile([0, 1, 2, 2], 8)
@@ -152,6 +154,7 @@ class RandomChanges(keras.callbacks.Callback):
             self.model.restructure(structure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [None, "layer"])
 def test_gradients_are_accumulated_over_changes(norm):
     """Without batch norms, two batches are one of twice the size.
@@ -210,6 +213,7 @@ def test_validation_comes_when_it_is_asked_for_and_changes_nothing():
     assert len(set(found)) == EPOCHS
 
 
+@pytest.mark.slow
 def test_evaluating_within_an_epoch_changes_no_weights():
     losses = []
 
@@ -228,6 +232,7 @@ def test_evaluating_within_an_epoch_changes_no_weights():
     assert len(set(losses)) == 2 * EPOCHS
 
 
+@pytest.mark.slow
 def test_a_settled_network_trains_on_with_other_data_and_batch_sizes():
     run = Run(normed)
     model, structure = run.model, run.model.structure

@@ -190,6 +190,7 @@ def test_the_best_epoch_comes_back_though_nothing_stopped_the_run():
     np.testing.assert_allclose(model.predict(x, verbose=0), answer, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_files_named_by_metrics_hold_the_network_of_that_epoch(tmp_path):
     """keras-team/keras#1872: which epoch a checkpoint is of was asked for;
     expected: its name tells, and it evaluates to what the name says."""
@@ -459,6 +460,7 @@ def test_gradients_that_overflow_are_skipped():
 # Losses and regularizers
 
 
+@pytest.mark.slow
 def test_both_directions_are_regularized():
     """keras-team/keras#7514: the backward layer was not regularized;
     expected: both kernels of both directions are in the loss."""
@@ -637,6 +639,7 @@ def test_padding_that_is_masked_does_not_count():
     np.testing.assert_allclose(*answers, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_masks_reach_stacked_recurrent_layers():
     """tensorflow/tensorflow#49262: whether a mask passes several layers was
     unclear; expected: what is masked changes nothing."""
@@ -762,6 +765,7 @@ def test_data_sets_with_workers_end_their_epochs():
     assert examples == [50] * 5 and model.settled
 
 
+@pytest.mark.slow
 def test_models_trained_in_a_loop_are_freed():
     """keras-team/keras#20552: memory grew with each model that was trained;
     expected: a model that nobody holds is gone."""
@@ -1022,6 +1026,7 @@ def test_super_resolution_of_any_size_is_pruned():
     assert answer.shape == (2, 10, 14, 3)
 
 
+@pytest.mark.slow
 def test_shuffled_channels_stay_with_their_readers():
     """VainF/Torch-Pruning#14 and #45: nets with split and shuffled channels
     could not be pruned; expected: what can follow is pruned, the rest stays."""
@@ -1042,6 +1047,7 @@ def test_shuffled_channels_stay_with_their_readers():
     )
 
 
+@pytest.mark.slow
 def test_squeeze_and_excitation_follows_its_depthwise_convolution():
     """microsoft/nni#4720 and #3206: channels that are weighted by a side
     branch did not fit after pruning; expected: both sides lose the same."""
@@ -1082,6 +1088,7 @@ def test_groups_of_a_convolution_stay_equally_wide():
     assert layer.input.shape[-1] % 3 == 0
 
 
+@pytest.mark.slow
 def test_a_vector_that_becomes_an_image_keeps_its_length():
     """VainF/Torch-Pruning#125: a dense layer in front of a reshape was pruned
     and indices ran out of bounds; expected: it stays, the rest is pruned."""
@@ -1141,6 +1148,7 @@ def test_a_head_of_its_own_on_a_base_is_pruned_with_it():
     assert model.widths["base"] < 8 or model.widths["head"] < 16
 
 
+@pytest.mark.slow
 def test_recurrent_layers_are_pruned_and_saved(tmp_path):
     """tensorflow/model-optimization#374 and #944: wrapped recurrent layers
     could not be pruned, or not be saved; expected: both."""
@@ -1173,6 +1181,7 @@ def test_validation_speaks_of_the_pruned_network():
     np.testing.assert_allclose(history["val_loss"], exact, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_what_was_pruned_can_be_pruned_again():
     """VainF/Torch-Pruning#206: after the first round nothing more was pruned;
     expected: a second budget is a share of what the first one left."""
@@ -1197,6 +1206,7 @@ def test_a_network_with_nothing_to_prune_is_an_error():
         grow(network)
 
 
+@pytest.mark.slow
 def test_tokens_and_channels_in_turn():
     """alibaba/TinyNeuralNetwork#65: pruning failed where a tensor had more
     axes after a reshape; expected: axes that move are followed."""
@@ -1211,6 +1221,7 @@ def test_tokens_and_channels_in_turn():
     convert_and_train(pooled(inputs, y), numbers(32, 6, 8), numbers(32, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["seed", "weights"])
 def test_recurrent_convolutions_stay_and_the_rest_is_pruned(start):
     """tensorflow/model-optimization#39: whether ConvLSTM2D is supported was
