@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_growprune import keras_internals
-from keras_growprune.training.written_aside import written_aside
+from keras_growprune.training.saving.written_aside import written_aside
 
 # Epochs trained so far, and what the content's checksum is.
 _NAME = re.compile(r"backup-(\d+)-([0-9a-f]{16})\.weights\.h5")

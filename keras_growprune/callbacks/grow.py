@@ -1,9 +1,9 @@
 """A callback that lets a model grow while another one trains it."""
 
-from keras_growprune.training.following import Following
 from keras_growprune.training.function_cache import KINDS
 from keras_growprune.training.grow_prune_model import GrowPruneModel
 from keras_growprune.training.growth_callback import GrowthCallback
+from keras_growprune.training.other_trainers.following import Following
 
 
 class Grow(GrowthCallback):

@@ -5,7 +5,7 @@ import time
 
 from keras_growprune import backend
 from keras_growprune import keras_internals
-from keras_growprune.training.following import Following
+from keras_growprune.training.other_trainers.following import Following
 
 # Of each set of layers the functions hold some MiB of host memory.
 _MOST_SETS = 32

@@ -19,9 +19,11 @@ from keras_growprune.training.checked_arguments import explained
 from keras_growprune.training.first_step import FirstStep
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
-from keras_growprune.training.own_loops import OwnLoops
+from keras_growprune.training.other_trainers.own_loops import OwnLoops
 from keras_growprune.training.recalibration import recalibrate
-from keras_growprune.training.saved_with_structure import SavedWithStructure
+from keras_growprune.training.saving.saved_with_structure import (
+    SavedWithStructure,
+)
 from keras_growprune.training.summary import structure_table
 from keras_growprune.training.training_step import training_step
 

@@ -8,14 +8,14 @@ import numpy as np
 from keras_growprune import keras_internals
 from keras_growprune.structure import Structure
 from keras_growprune.structure import check_not_rewritten
-from keras_growprune.training import loop_validation
 from keras_growprune.training import validation
 from keras_growprune.training.change import Change
 from keras_growprune.training.clock import Clock
 from keras_growprune.training.function_cache import FunctionCache
 from keras_growprune.training.growing_network import GrowingNetwork
 from keras_growprune.training.ledger import Ledger
-from keras_growprune.training.other_trainer import OtherTrainer
+from keras_growprune.training.other_trainers import loop_validation
+from keras_growprune.training.other_trainers.other_trainer import OtherTrainer
 from keras_growprune.training.seed_network import seed_structure
 from keras_growprune.training.transaction import Transaction
 

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_growprune import backend
 from keras_growprune.growth.saliency import saliency
-from keras_growprune.training.seen_penalties import penalty_of
+from keras_growprune.training.other_trainers.seen_penalties import penalty_of
 
 
 class SaliencyMeter:

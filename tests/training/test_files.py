@@ -192,7 +192,7 @@ def test_units_are_found_by_name_in_another_order(tmp_path):
 
 
 def restore_checksum(path):
-    from keras_growprune.training import file_format
+    from keras_growprune.training.saving import file_format
 
     def change(entries):
         checksum = file_format.checksum(entries)

@@ -10,7 +10,7 @@ from keras import layers
 
 import keras_growprune as kgp
 from keras_growprune import keras_internals
-from keras_growprune.training import checkpoint
+from keras_growprune.training.saving import checkpoint
 from tests.networks import assert_same_bits
 from tests.networks import compile_model
 from tests.networks import conv_chain

@@ -8,7 +8,7 @@ import pytest
 
 import keras_growprune as kgp
 from keras_growprune.structure import Structure
-from keras_growprune.training import checkpoint
+from keras_growprune.training.saving import checkpoint
 from keras_growprune.training.transaction import Transaction
 from tests.networks import compile_model
 from tests.networks import examples

@@ -7,15 +7,15 @@ from keras_growprune import keras_internals
 from keras_growprune.cost import Budget
 from keras_growprune.growth import GrowthSchedule
 from keras_growprune.structure import check_not_rewritten
-from keras_growprune.training import checkpoint
-from keras_growprune.training import file_format
 from keras_growprune.training import validation
-from keras_growprune.training.moment import Moment
-from keras_growprune.training.moment import StateTree
-from keras_growprune.training.moment import WeightList
-from keras_growprune.training.moment import shapes_at
-from keras_growprune.training.moment import shapes_of
-from keras_growprune.training.written_aside import written_aside
+from keras_growprune.training.saving import checkpoint
+from keras_growprune.training.saving import file_format
+from keras_growprune.training.saving.moment import Moment
+from keras_growprune.training.saving.moment import StateTree
+from keras_growprune.training.saving.moment import WeightList
+from keras_growprune.training.saving.moment import shapes_at
+from keras_growprune.training.saving.moment import shapes_of
+from keras_growprune.training.saving.written_aside import written_aside
 
 
 class SavedWithStructure:

@@ -7,8 +7,10 @@ from keras import ops
 
 from keras_growprune import backend
 from keras_growprune import keras_internals
-from keras_growprune.training import loop_validation
-from keras_growprune.training.seen_penalties import seeing_penalties
+from keras_growprune.training.other_trainers import loop_validation
+from keras_growprune.training.other_trainers.seen_penalties import (
+    seeing_penalties,
+)
 from keras_growprune.training.training_step import absent_variables
 from keras_growprune.training.training_step import penalty_on_structure
 

@@ -3,8 +3,8 @@
 import functools
 
 from keras_growprune import backend
-from keras_growprune.training import loop_validation
 from keras_growprune.training.growth_callback import GrowthCallback
+from keras_growprune.training.other_trainers import loop_validation
 
 
 class OwnLoops:

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_growprune import keras_internals
 from keras_growprune.growth import GrowthState
-from keras_growprune.training import file_format
+from keras_growprune.training.saving import file_format
 
 _STATE, _SEEDS, _MOMENTS = "state.", "seeds", "moments."
 

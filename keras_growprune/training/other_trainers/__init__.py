@@ -1,0 +1,1 @@
+"""What growing needs where somebody else trains: own loops, outer models."""
