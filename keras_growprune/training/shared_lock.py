@@ -21,13 +21,7 @@ class SharedLock:
     def shared(self):
         me = threading.get_ident()
         with self._condition:
-            # Nobody joins while somebody waits to have it alone.
-            self._condition.wait_for(
-                lambda: (
-                    self._alone in (None, me)
-                    and (not self._waiting or me in self._sharing)
-                )
-            )
+            self._condition.wait_for(lambda: self._may_share(me))
             self._sharing[me] = self._sharing.get(me, 0) + 1
         try:
             yield
@@ -37,6 +31,12 @@ class SharedLock:
                 if not self._sharing[me]:
                     del self._sharing[me]
                 self._condition.notify_all()
+
+    def _may_share(self, thread):
+        if self._alone is not None:
+            return self._alone == thread
+        # Nobody joins while somebody waits to have it alone.
+        return not self._waiting or thread in self._sharing
 
     @contextlib.contextmanager
     def alone(self):
