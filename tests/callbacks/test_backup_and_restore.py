@@ -143,6 +143,7 @@ def test_of_data_of_unknown_length_the_steps_are_known_again(tmp_path):
     assert len(one.ledger.epochs) == len(again.ledger.epochs) > EPOCHS
 
 
+@pytest.mark.slow
 def test_random_numbers_go_on_where_they_were(tmp_path):
     class Draws(keras.callbacks.Callback):
         drawn = {}
@@ -164,7 +165,14 @@ def test_random_numbers_go_on_where_they_were(tmp_path):
     assert len({tuple(each) for each in Draws.drawn.values()}) == EPOCHS
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param("truncated", marks=pytest.mark.slow),
+        "flipped",
+        pytest.param("empty", marks=pytest.mark.slow),
+    ],
+)
 def test_of_a_damaged_backup_the_one_before_is_used(damage, whole, tmp_path):
     folder = tmp_path / "backups"
     broken_off(folder, 3)
@@ -184,6 +192,7 @@ def test_of_a_damaged_backup_the_one_before_is_used(damage, whole, tmp_path):
     assert_same_runs(whole, again)
 
 
+@pytest.mark.slow
 def test_without_a_whole_backup_the_run_begins_anew(whole, tmp_path):
     folder = tmp_path / "backups"
     broken_off(folder, 2)
@@ -232,6 +241,7 @@ def test_a_later_call_of_fit_begins_where_it_is_told_to(tmp_path):
     assert len(fit(model, epochs=2)["loss"]) == 2
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_backups_there_are(tmp_path, monkeypatch):
     folder = tmp_path / "backups"
     broken_off(folder, 2)

@@ -203,6 +203,7 @@ def test_a_best_file_above_the_budget_is_said_to_be(tmp_path):
     assert not told(lambda: run(2, kgp.callbacks.OnceSettled), "as the best in")
 
 
+@pytest.mark.slow
 def test_once_settled_a_callback_sees_the_final_structure_only(tmp_path):
     loaded = kept_best(2, kgp.callbacks.OnceSettled, tmp_path)
     assert loaded.settled

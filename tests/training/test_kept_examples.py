@@ -225,6 +225,7 @@ def test_inputs_with_different_numbers_of_rows_keep_none():
     assert model._growth.network.norms._kept.all() is None
 
 
+@pytest.mark.slow
 def test_masked_positions_do_not_count():
     inputs = keras.Input((5, 3))
     x = layers.Masking()(inputs)

@@ -92,6 +92,7 @@ def test_a_part_of_an_outer_model_grows(wrap):
     assert np.all(kernel.numpy() != old)
 
 
+@pytest.mark.slow
 def test_an_outer_model_decides_as_fit_does():
     mine, theirs = two_alike(lambda: dense(norm="batch"))
     expected = train_in_fit(theirs, keras.optimizers.Adam(0.01))

@@ -57,7 +57,7 @@ def penalized():
 
 
 def rarely(*values):
-    return pytest.param(*values, marks=pytest.mark.slow)
+    return pytest.param(*values)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,7 @@ class OwnStep(kgp.GrowPruneModel):
         return {"loss": loss}
 
 
+@pytest.mark.slow
 def test_a_train_step_of_a_users_own_decides_as_fit_does():
     keras.utils.set_random_seed(1)
     theirs = grow(plain_chain(5))
@@ -126,6 +127,7 @@ def test_a_loop_of_train_on_batch_decides_as_fit_does():
     assert mine.ledger.total("examples") == theirs.ledger.total("examples")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:Gradients do not exist")
 @pytest.mark.parametrize("how", ["eager", "traced", "traced tf.function"])
 def test_a_block_that_leaves_leaves_an_own_loop_too(how):

@@ -72,6 +72,7 @@ def test_running_eagerly(network):
     assert_same_run(Run(network), eager, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [2, 3, 9])
 def test_several_steps_in_a_call(steps):
     """Of four steps in an epoch."""
@@ -187,6 +188,7 @@ def test_gradients_are_accumulated_over_changes(norm):
         np.testing.assert_allclose(first, second, 1e-4, 1e-5)
 
 
+@pytest.mark.slow
 def test_validation_comes_when_it_is_asked_for_and_changes_nothing():
     x, y = examples(grow(dense()), 40)
     train, test = (x[:32], y[:32]), (x[32:], y[32:])
@@ -348,6 +350,7 @@ def test_a_layer_is_frozen_and_unfrozen_in_the_middle():
         assert np.mean(change > 1e-4) > 0.9, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exponent", [18, 24])
 def test_a_loss_scale_that_overflows_falls_and_training_goes_on(exponent):
     """At first for a few batches, or for longer than an epoch."""

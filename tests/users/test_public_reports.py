@@ -145,6 +145,7 @@ def arrays(variables):
 # Callbacks
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_validated_and_the_trained_ones_go_on():
     """keras-team/keras#18949: metrics of averaged weights were wanted during
     training, and training to go on from the weights that it had."""
@@ -532,6 +533,7 @@ class Penalty(layers.Layer):
 kgp.register_axes(Penalty)
 
 
+@pytest.mark.slow
 def test_losses_of_layers_are_trained_and_saved(tmp_path):
     """bayesflow-org/bayesflow#541: losses that layers add were ignored in
     `fit`; expected: they count there, and after loading."""
@@ -550,6 +552,7 @@ def test_losses_of_layers_are_trained_and_saved(tmp_path):
     assert again.evaluate(x, y, verbose=0) == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_outputs_by_name_have_their_losses_weights_and_metrics():
     """keras-team/keras#21675 and #13601: metrics of outputs in a dict failed,
     and the validation loss was no sum; expected: the weighted sum."""
@@ -607,6 +610,7 @@ def test_spectral_normalization_trains_in_fit():
     assert norm == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_statistics_of_a_frozen_norm_are_never_touched():
     """keras-team/keras#7085 and #6570: a norm that is not trainable changed
     its mean and variance; expected: both stay, each with its channel."""
@@ -722,6 +726,7 @@ def test_newcomers_of_a_seeded_initializer_differ():
     assert min(distance for _, distance in apart) > 1e-3
 
 
+@pytest.mark.slow
 def test_dropout_is_the_same_with_the_same_seed():
     """keras-team/keras#17548: with each traced function the seed of dropout
     went on by one; expected: two runs with the same seed are equal."""
@@ -854,6 +859,7 @@ def test_two_threads_train_two_models():
     }
 
 
+@pytest.mark.slow
 def test_a_wrapper_of_scikit_learn_takes_a_function_that_builds():
     """keras-team/keras#13717: cross-validation failed for models that a
     function builds; expected: each fold has a network of its own."""
@@ -893,6 +899,7 @@ def test_a_wrapper_that_clones_grows_or_says_that_it_does_not():
 # Files
 
 
+@pytest.mark.slow
 def test_a_loss_of_one_batch_is_the_same_after_loading(tmp_path):
     """keras-team/keras#22596: `test_on_batch` gave another loss after
     loading; expected: that of the batch, before and after."""
@@ -906,6 +913,7 @@ def test_a_loss_of_one_batch_is_the_same_after_loading(tmp_path):
     assert before[0] == pytest.approx(plain, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_lambda_is_loaded_if_the_user_trusts_the_file(tmp_path):
     """keras-team/tf-keras#44 and keras-team/keras#18284: there was no way to
     load a model with a lambda; expected: there is, and without it nothing of
@@ -970,6 +978,7 @@ def test_the_file_is_smaller(tmp_path):
     assert sizes[1] < 0.5 * sizes[0]
 
 
+@pytest.mark.slow
 def test_an_exported_network_takes_batches_of_any_size(tmp_path):
     """tensorflow/models#9358: the exported model took single images only;
     expected: its signature takes any number."""
@@ -1165,6 +1174,7 @@ def test_recurrent_layers_are_pruned_and_saved(tmp_path):
     assert min(model.widths.values()) < 8
 
 
+@pytest.mark.slow
 def test_validation_speaks_of_the_pruned_network():
     """open-mmlab/mmrazor#75 and mit-han-lab/once-for-all#15: statistics of
     batch norms were of another width; expected: measured anew, so that the
