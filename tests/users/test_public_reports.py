@@ -22,6 +22,9 @@ from keras import ops
 
 import keras_growprune as kgp
 
+# Each trains a network of its own; together they take a minute.
+pytestmark = pytest.mark.slow
+
 KERAS = tuple(map(int, keras.__version__.split(".")[:2]))
 CROSSENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -146,7 +149,6 @@ def arrays(variables):
 # Callbacks
 
 
-@pytest.mark.slow
 def test_averaged_weights_are_validated_and_the_trained_ones_go_on():
     """keras-team/keras#18949: metrics of averaged weights were wanted during
     training, and training to go on from the weights that it had."""
@@ -192,7 +194,6 @@ def test_the_best_epoch_comes_back_though_nothing_stopped_the_run():
     np.testing.assert_allclose(model.predict(x, verbose=0), answer, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_files_named_by_metrics_hold_the_network_of_that_epoch(tmp_path):
     """keras-team/keras#1872: which epoch a checkpoint is of was asked for;
     expected: its name tells, and it evaluates to what the name says."""
@@ -462,7 +463,6 @@ def test_gradients_that_overflow_are_skipped():
 # Losses and regularizers
 
 
-@pytest.mark.slow
 def test_both_directions_are_regularized():
     """keras-team/keras#7514: the backward layer was not regularized;
     expected: both kernels of both directions are in the loss."""
@@ -536,7 +536,6 @@ class Penalty(layers.Layer):
 kgp.register_axes(Penalty)
 
 
-@pytest.mark.slow
 def test_losses_of_layers_are_trained_and_saved(tmp_path):
     """bayesflow-org/bayesflow#541: losses that layers add were ignored in
     `fit`; expected: they count there, and after loading."""
@@ -555,7 +554,6 @@ def test_losses_of_layers_are_trained_and_saved(tmp_path):
     assert again.evaluate(x, y, verbose=0) == pytest.approx(loss, rel=1e-5)
 
 
-@pytest.mark.slow
 def test_outputs_by_name_have_their_losses_weights_and_metrics():
     """keras-team/keras#21675 and #13601: metrics of outputs in a dict failed,
     and the validation loss was no sum; expected: the weighted sum."""
@@ -613,7 +611,6 @@ def test_spectral_normalization_trains_in_fit():
     assert norm == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.slow
 def test_statistics_of_a_frozen_norm_are_never_touched():
     """keras-team/keras#7085 and #6570: a norm that is not trainable changed
     its mean and variance; expected: both stay, each with its channel."""
@@ -646,7 +643,6 @@ def test_padding_that_is_masked_does_not_count():
     np.testing.assert_allclose(*answers, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_masks_reach_stacked_recurrent_layers():
     """tensorflow/tensorflow#49262: whether a mask passes several layers was
     unclear; expected: what is masked changes nothing."""
@@ -729,7 +725,6 @@ def test_newcomers_of_a_seeded_initializer_differ():
     assert min(distance for _, distance in apart) > 1e-3
 
 
-@pytest.mark.slow
 def test_dropout_is_the_same_with_the_same_seed():
     """keras-team/keras#17548: with each traced function the seed of dropout
     went on by one; expected: two runs with the same seed are equal."""
@@ -773,7 +768,6 @@ def test_data_sets_with_workers_end_their_epochs():
     assert examples == [50] * 5 and model.settled
 
 
-@pytest.mark.slow
 def test_models_trained_in_a_loop_are_freed():
     """keras-team/keras#20552: memory grew with each model that was trained;
     expected: a model that nobody holds is gone."""
@@ -862,7 +856,6 @@ def test_two_threads_train_two_models():
     }
 
 
-@pytest.mark.slow
 def test_a_wrapper_of_scikit_learn_takes_a_function_that_builds():
     """keras-team/keras#13717: cross-validation failed for models that a
     function builds; expected: each fold has a network of its own."""
@@ -902,7 +895,6 @@ def test_a_wrapper_that_clones_grows_or_says_that_it_does_not():
 # Files
 
 
-@pytest.mark.slow
 def test_a_loss_of_one_batch_is_the_same_after_loading(tmp_path):
     """keras-team/keras#22596: `test_on_batch` gave another loss after
     loading; expected: that of the batch, before and after."""
@@ -917,7 +909,6 @@ def test_a_loss_of_one_batch_is_the_same_after_loading(tmp_path):
     assert before[0] == pytest.approx(plain, rel=1e-5)
 
 
-@pytest.mark.slow
 def test_a_lambda_is_loaded_if_the_user_trusts_the_file(tmp_path):
     """keras-team/tf-keras#44 and keras-team/keras#18284: there was no way to
     load a model with a lambda; expected: there is, and without it nothing of
@@ -982,7 +973,6 @@ def test_the_file_is_smaller(tmp_path):
     assert sizes[1] < 0.5 * sizes[0]
 
 
-@pytest.mark.slow
 def test_an_exported_network_takes_batches_of_any_size(tmp_path):
     """tensorflow/models#9358: the exported model took single images only;
     expected: its signature takes any number."""
@@ -1039,7 +1029,6 @@ def test_super_resolution_of_any_size_is_pruned():
     assert answer.shape == (2, 10, 14, 3)
 
 
-@pytest.mark.slow
 def test_shuffled_channels_stay_with_their_readers():
     """VainF/Torch-Pruning#14 and #45: nets with split and shuffled channels
     could not be pruned; expected: what can follow is pruned, the rest stays."""
@@ -1060,7 +1049,6 @@ def test_shuffled_channels_stay_with_their_readers():
     )
 
 
-@pytest.mark.slow
 def test_squeeze_and_excitation_follows_its_depthwise_convolution():
     """microsoft/nni#4720 and #3206: channels that are weighted by a side
     branch did not fit after pruning; expected: both sides lose the same."""
@@ -1101,7 +1089,6 @@ def test_groups_of_a_convolution_stay_equally_wide():
     assert layer.input.shape[-1] % 3 == 0
 
 
-@pytest.mark.slow
 def test_a_vector_that_becomes_an_image_keeps_its_length():
     """VainF/Torch-Pruning#125: a dense layer in front of a reshape was pruned
     and indices ran out of bounds; expected: it stays, the rest is pruned."""
@@ -1161,7 +1148,6 @@ def test_a_head_of_its_own_on_a_base_is_pruned_with_it():
     assert model.widths["base"] < 8 or model.widths["head"] < 16
 
 
-@pytest.mark.slow
 def test_recurrent_layers_are_pruned_and_saved(tmp_path):
     """tensorflow/model-optimization#374 and #944: wrapped recurrent layers
     could not be pruned, or not be saved; expected: both."""
@@ -1178,7 +1164,6 @@ def test_recurrent_layers_are_pruned_and_saved(tmp_path):
     assert min(model.widths.values()) < 8
 
 
-@pytest.mark.slow
 def test_validation_speaks_of_the_pruned_network():
     """open-mmlab/mmrazor#75 and mit-han-lab/once-for-all#15: statistics of
     batch norms were of another width; expected: measured anew, so that the
@@ -1195,7 +1180,6 @@ def test_validation_speaks_of_the_pruned_network():
     np.testing.assert_allclose(history["val_loss"], exact, rtol=0.05)
 
 
-@pytest.mark.slow
 def test_what_was_pruned_can_be_pruned_again():
     """VainF/Torch-Pruning#206: after the first round nothing more was pruned;
     expected: a second budget is a share of what the first one left."""
@@ -1220,7 +1204,6 @@ def test_a_network_with_nothing_to_prune_is_an_error():
         grow(network)
 
 
-@pytest.mark.slow
 def test_tokens_and_channels_in_turn():
     """alibaba/TinyNeuralNetwork#65: pruning failed where a tensor had more
     axes after a reshape; expected: axes that move are followed."""
@@ -1235,7 +1218,6 @@ def test_tokens_and_channels_in_turn():
     convert_and_train(pooled(inputs, y), numbers(32, 6, 8), numbers(32, 2))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("start", ["seed", "weights"])
 def test_recurrent_convolutions_stay_and_the_rest_is_pruned(start):
     """tensorflow/model-optimization#39: whether ConvLSTM2D is supported was
