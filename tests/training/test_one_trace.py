@@ -100,7 +100,15 @@ def is_random(model):
     )
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow)
+        if name == "both_directions"  # a sixth of a minute
+        else name
+        for name in NETWORKS
+    ],
+)
 def test_a_step_in_the_one_trace_is_a_step_of_the_plain_network(name):
     random = np.random.default_rng(0)
     keras.utils.set_random_seed(0)

@@ -126,14 +126,16 @@ def by_deepcopy(model, path):
     "way",
     [
         reloaded,
-        by_checkpoint,
+        pytest.param(by_checkpoint, marks=pytest.mark.slow),
         by_weights,
-        by_weight_checkpoint,
+        pytest.param(by_weight_checkpoint, marks=pytest.mark.slow),
         by_pickle,
-        by_deepcopy,
+        pytest.param(by_deepcopy, marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("ema", [False, True])
+@pytest.mark.parametrize(
+    "ema", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_in_the_middle_of_growth_every_way_brings_all_back(way, ema, tmp_path):
     model = grow(dropout(), schedule=SCHEDULE)
     callbacks = [keras.callbacks.SwapEMAWeights()] if ema else []
