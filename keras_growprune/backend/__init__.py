@@ -15,8 +15,8 @@ from keras_growprune.backend.tensorflow import elastic_variable
 from keras_growprune.backend.tensorflow import free
 from keras_growprune.backend.tensorflow import gradients
 from keras_growprune.backend.tensorflow import in_checkpoints
-from keras_growprune.backend.tensorflow import is_dense
 from keras_growprune.backend.tensorflow import is_only_replica
+from keras_growprune.backend.tensorflow import is_tensor
 from keras_growprune.backend.tensorflow import is_tracing
 from keras_growprune.backend.tensorflow import not_rewritten
 from keras_growprune.backend.tensorflow import outside_of_traces
@@ -47,7 +47,7 @@ __all__ = [
     "free",
     "gradients",
     "in_checkpoints",
-    "is_dense",
+    "is_tensor",
     "is_only_replica",
     "is_tracing",
     "not_rewritten",

@@ -293,7 +293,7 @@ def _bytes(count, dtype):
     return count * (dtype.size or 24)
 
 
-def is_dense(value):
+def is_tensor(value):
     """Whether a value is a tensor, neither sparse nor ragged."""
     return isinstance(value, tf.Tensor)
 

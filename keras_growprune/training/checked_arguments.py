@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_growprune import backend
 from keras_growprune import keras_internals
+from keras_growprune.layers.growable import is_count
 
 _COUNTS = ("batch_size", "steps_per_epoch", "validation_batch_size")
 
@@ -61,7 +62,7 @@ def check_fit(model, x, y, callbacks, **arguments):
 
 def check_count(name, value):
     """Refuses what is neither a positive integer nor None."""
-    if value is not None and (not _is_integer(value) or value < 1):
+    if value is not None and not is_count(value):
         raise ValueError(
             f"Argument `{name}` must be a positive integer or None. "
             f"Received: {name}={value!r}"
@@ -152,7 +153,7 @@ def _is_integer(value):
 
 
 def _is_array(value):
-    return isinstance(value, np.ndarray) or backend.is_dense(value)
+    return isinstance(value, np.ndarray) or backend.is_tensor(value)
 
 
 def _kind(array):

@@ -16,7 +16,9 @@ class FirstStep(keras.callbacks.Callback):
         self._before = None
 
     def on_train_begin(self, logs=None):
-        self._before = self.model.get_weights()
+        # A settled structure does not change: nothing to be taken back.
+        settled = self.model.settled
+        self._before = None if settled else self.model.get_weights()
 
     def on_train_batch_end(self, batch, logs=None):
         self._before = None

@@ -1,11 +1,11 @@
 """Runs the growing of one model: decides, changes, keeps the books."""
 
-import numbers
 import time
 
 import numpy as np
 
 from keras_growprune import keras_internals
+from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import Structure
 from keras_growprune.structure import check_not_rewritten
 from keras_growprune.training import validation
@@ -104,11 +104,7 @@ class GrowthController:
             ValueError: If `growth_epochs` is no positive integer, or the
                 optimizer's state cannot follow a change of shape.
         """
-        if growth_epochs is not None and (
-            isinstance(growth_epochs, bool)
-            or not isinstance(growth_epochs, numbers.Integral)
-            or growth_epochs < 1
-        ):
+        if growth_epochs is not None and not is_count(growth_epochs):
             raise ValueError(
                 "Argument `growth_epochs` must be a positive integer, the "
                 "length of the whole run in epochs. Received: "
