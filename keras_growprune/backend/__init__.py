@@ -3,9 +3,22 @@
 Another backend is another module with the names of `tensorflow`.
 """
 
-from keras_growprune.backend.tensorflow import Examples
+from keras_growprune.backend.examples import Examples
+from keras_growprune.backend.replicas import Replicas
+from keras_growprune.backend.replicas import copies_of
+from keras_growprune.backend.replicas import first_of_replicas
+from keras_growprune.backend.replicas import in_scope
+from keras_growprune.backend.replicas import is_first_replica
+from keras_growprune.backend.replicas import nothing_from_empty
+from keras_growprune.backend.replicas import present_replicas
+from keras_growprune.backend.replicas import replica_count
+from keras_growprune.backend.replicas import replicas_of
+from keras_growprune.backend.replicas import sum_over_replicas
+from keras_growprune.backend.replicas import to_be_averaged
+from keras_growprune.backend.replicas import why_strategy_is_refused
 from keras_growprune.backend.tensorflow import IndexVector
 from keras_growprune.backend.tensorflow import assign
+from keras_growprune.backend.tensorflow import assign_copies
 from keras_growprune.backend.tensorflow import batches_of
 from keras_growprune.backend.tensorflow import check_while_running
 from keras_growprune.backend.tensorflow import convolve
@@ -15,46 +28,52 @@ from keras_growprune.backend.tensorflow import elastic_variable
 from keras_growprune.backend.tensorflow import free
 from keras_growprune.backend.tensorflow import gradients
 from keras_growprune.backend.tensorflow import in_checkpoints
-from keras_growprune.backend.tensorflow import is_only_replica
 from keras_growprune.backend.tensorflow import is_tensor
 from keras_growprune.backend.tensorflow import is_tracing
 from keras_growprune.backend.tensorflow import not_rewritten
 from keras_growprune.backend.tensorflow import outside_of_traces
 from keras_growprune.backend.tensorflow import read
 from keras_growprune.backend.tensorflow import refine_shape
-from keras_growprune.backend.tensorflow import replica_count
 from keras_growprune.backend.tensorflow import rows_of
 from keras_growprune.backend.tensorflow import seen_backwards
 from keras_growprune.backend.tensorflow import spec
 from keras_growprune.backend.tensorflow import split
-from keras_growprune.backend.tensorflow import sum_over_replicas
 from keras_growprune.backend.tensorflow import tensor_of
 from keras_growprune.backend.tensorflow import traced
 from keras_growprune.backend.tensorflow_trials import call_with_unknown_sizes
 from keras_growprune.backend.tensorflow_trials import value_by_shape
 
 __all__ = [
+    "to_be_averaged",
+    "first_of_replicas",
     "Examples",
     "IndexVector",
+    "Replicas",
     "assign",
+    "assign_copies",
     "batches_of",
     "call_with_unknown_sizes",
     "check_while_running",
     "convolve",
     "convolve_transposed",
+    "copies_of",
     "either",
     "elastic_variable",
     "free",
     "gradients",
     "in_checkpoints",
+    "in_scope",
+    "is_first_replica",
     "is_tensor",
-    "is_only_replica",
     "is_tracing",
     "not_rewritten",
+    "nothing_from_empty",
     "outside_of_traces",
+    "present_replicas",
     "read",
     "refine_shape",
     "replica_count",
+    "replicas_of",
     "rows_of",
     "seen_backwards",
     "spec",
@@ -63,4 +82,5 @@ __all__ = [
     "tensor_of",
     "traced",
     "value_by_shape",
+    "why_strategy_is_refused",
 ]

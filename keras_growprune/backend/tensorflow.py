@@ -6,10 +6,13 @@ that it meets, and finds the compiled code again.
 """
 
 import io
-import math
 
 import numpy as np
 import tensorflow as tf
+
+from keras_growprune.backend.examples import on_the_device
+from keras_growprune.backend.replicas import copies_of
+from keras_growprune.backend.replicas import present_replicas
 
 
 def is_tracing():
@@ -79,23 +82,23 @@ def read(variable):
     Many small variables are read at each change of structure: the operation
     itself takes a third of the time of `variable.numpy()`.
     """
-    if isinstance(variable, tf.distribute.DistributedValues):
-        return variable.numpy()
+    first = copies_of(variable)[0]
     return tf.raw_ops.ReadVariableOp(
-        resource=variable.handle, dtype=variable.dtype
+        resource=first.handle, dtype=first.dtype
     ).numpy()
 
 
 def assign(variable, value):
     """Gives an elastic TensorFlow variable a value of any fitting shape."""
-    if isinstance(variable, tf.distribute.DistributedValues):
-        variable.assign(value)
-        return
+    assign_copies(copies_of(variable), value)
+
+
+def assign_copies(copies, value):
+    """`assign`, of what `copies_of` returned."""
     # A third of the time of `variable.assign`, as in `read`.
-    tf.raw_ops.AssignVariableOp(
-        resource=variable.handle,
-        value=tf.convert_to_tensor(value, variable.dtype),
-    )
+    value = tf.convert_to_tensor(value, copies[0].dtype)
+    for each in copies:
+        tf.raw_ops.AssignVariableOp(resource=each.handle, value=value)
 
 
 def free(variable):
@@ -104,22 +107,12 @@ def free(variable):
     A function that somebody traced over it earlier then fails with an error
     about a deleted variable, instead of answering from stale weights.
     """
-    if isinstance(variable, tf.distribute.DistributedValues):
-        for each in variable.values:
-            free(each)
-        return
-    handle = variable.handle
-    if isinstance(handle, tf.__internal__.EagerTensor):
-        tf.raw_ops.DestroyResourceOp(resource=handle, ignore_lookup_error=True)
-
-
-def _on_the_device(dtype):
-    """The type of a variable that holds values of another type.
-
-    TensorFlow leaves those of `int32` in the host's memory, where a step that
-    XLA compiled for a GPU cannot reach them.
-    """
-    return tf.int64 if dtype == tf.int32 else dtype
+    for each in copies_of(variable):
+        handle = each.handle
+        if isinstance(handle, tf.__internal__.EagerTensor):
+            tf.raw_ops.DestroyResourceOp(
+                resource=handle, ignore_lookup_error=True
+            )
 
 
 class _InCheckpoints(tf.train.experimental.PythonState):
@@ -152,16 +145,22 @@ def in_checkpoints(write, read):
 
 
 class IndexVector:
-    """A vector of integers on the device, whose length may change."""
+    """A vector of integers on the device, whose length may change.
+
+    Where sizes must be known, it is a constant of each trace.
+    """
 
     def __init__(self, name):
         self.length = 1
+        self._known = None
+        if present_replicas().need_known_sizes:
+            self._known = np.zeros(1, "int32")
+            return
         self._variable = tf.Variable(
-            tf.zeros(1, _on_the_device(tf.int32)),
+            tf.zeros(1, on_the_device(tf.int32)),
             shape=tf.TensorShape([None]),
             trainable=False,
             name=name,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
 
     @classmethod
@@ -172,125 +171,16 @@ class IndexVector:
 
     def assign(self, values):
         self.length = len(values)
+        if self._known is not None:
+            self._known = np.asarray(values, "int32")
+            return
         with tf.init_scope():
-            self._variable.assign(np.asarray(values, "int64"))
+            assign(self._variable, np.asarray(values, "int64"))
 
     def value(self):
+        if self._known is not None:
+            return tf.constant(self._known)
         return tf.cast(self._variable, tf.int32)
-
-
-class Examples:
-    """The latest examples that were seen, as many as may be kept.
-
-    A ring of rows where all sizes are known; else the latest batch alone,
-    since no other may have its size.
-
-    Args:
-        shapes: Shapes of one example of each input, None where unknown.
-        dtypes: Their types.
-        count: The most examples to keep.
-        memory: The most bytes to keep.
-        multiple: The size that all batches have, or None. Whole batches are
-            kept then, and one at least.
-    """
-
-    def __init__(self, shapes, dtypes, count, memory, multiple=None):
-        self.is_ring = all(None not in shape for shape in shapes)
-        self._limits = count, memory, multiple or 1
-        self._dtypes = [tf.dtypes.as_dtype(dtype) for dtype in dtypes]
-        dtypes = [_on_the_device(dtype) for dtype in self._dtypes]
-        sizes = [math.prod(n or 1 for n in shape) for shape in shapes]
-        self._count = self._most(sum(map(_bytes, sizes, dtypes)), min, max)
-        rows = self._count if self.is_ring else None
-        self._rows = [
-            tf.Variable(
-                tf.zeros([rows or 0, *(n or 0 for n in shape)], dtype),
-                shape=tf.TensorShape([rows, *shape]),
-                trainable=False,
-                name="examples",
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            )
-            for shape, dtype in zip(shapes, dtypes)
-        ]
-        # Of each input: nobody forbids them to have other sizes.
-        self._seen = tf.Variable(
-            tf.zeros(len(shapes), "int64"),
-            trainable=False,
-            name="examples_seen",
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
-
-    def _most(self, example, minimum=tf.minimum, maximum=tf.maximum):
-        """How many examples of so many bytes may be kept."""
-        count, memory, multiple = self._limits
-        most = minimum(memory // maximum(example, 1), count)
-        return maximum(most // multiple * multiple, multiple)
-
-    def fit(self, tensors):
-        """Whether tensors look like batches of what is to be kept."""
-        return len(tensors) == len(self._rows) and all(
-            isinstance(tensor, tf.Tensor)
-            and tensor.dtype == dtype
-            and rows.shape[1:].is_compatible_with(tensor.shape[1:])
-            for rows, dtype, tensor in zip(self._rows, self._dtypes, tensors)
-        )
-
-    def keep(self, tensors):
-        """Keeps a batch (while tracing or running a training step)."""
-        sizes = [tf.shape(tensor, tf.int64)[0] for tensor in tensors]
-        tensors = [tf.cast(x, v.dtype) for x, v in zip(tensors, self._rows)]
-        if self.is_ring:
-            self._put_into_ring(tensors, sizes)
-        else:
-            self._put_instead(tensors, sizes)
-
-    def _put_into_ring(self, tensors, sizes):
-        for index, (tensor, size) in enumerate(zip(tensors, sizes)):
-            some = tf.minimum(size, self._count)
-            first = self._seen[index] + size - some
-            where = (first + tf.range(some)) % self._count
-            latest = tf.IndexedSlices(tensor[size - some :], where)
-            self._rows[index].scatter_update(latest)
-        self._seen.assign_add(sizes)
-
-    def _put_instead(self, tensors, sizes):
-        count = [tf.size(tensor, tf.int64) for tensor in tensors]
-        dtypes = [tensor.dtype for tensor in tensors]
-        example = sum(map(_bytes, count, dtypes)) // tf.maximum(sizes[0], 1)
-        most = self._most(example)
-        before = sum(tf.size(rows, tf.int64) for rows in self._rows)
-
-        def put():
-            for rows, tensor in zip(self._rows, tensors):
-                rows.assign(tensor[-most:])
-            self._seen.assign(sizes)
-            return True
-
-        # What is left over at the end of an epoch, maybe a single example,
-        # does not take the place of a whole batch.
-        is_left_over = tf.logical_and(
-            tf.reduce_all(self._seen > 0), 2 * sum(count) < before
-        )
-        tf.cond(is_left_over, lambda: True, put)
-
-    def forget(self):
-        self._seen.assign(tf.zeros_like(self._seen))
-
-    def all(self):
-        """All that is kept, the oldest first, or None if there is nothing."""
-        seen = self._seen.numpy()
-        if not seen.all() or (seen != seen[0]).any():
-            return None
-        found = [tf.convert_to_tensor(rows) for rows in self._rows]
-        if self.is_ring:
-            index = np.arange(max(seen[0] - self._count, 0), seen[0])
-            found = [tf.gather(rows, index % self._count) for rows in found]
-        return [tf.cast(x, dtype) for x, dtype in zip(found, self._dtypes)]
-
-
-def _bytes(count, dtype):
-    """Bytes of some entries; strings count as their shortest form."""
-    return count * (dtype.size or 24)
 
 
 def is_tensor(value):
@@ -386,25 +276,6 @@ def check_while_running(is_true, message, tensors):
     check = tf.debugging.Assert(is_true, [message])
     with tf.control_dependencies([check]):
         return tf.nest.map_structure(tf.identity, tensors)
-
-
-def replica_count():
-    """How many replicas run the step that is being traced or run."""
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def is_only_replica():
-    """Whether what runs now runs on one replica, and there are no others."""
-    context = tf.distribute.get_replica_context()
-    return context is not None and context.num_replicas_in_sync == 1
-
-
-def sum_over_replicas(value):
-    """Sum of a tensor over all replicas, where there are several."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
 # Operations that Keras makes from static sizes only

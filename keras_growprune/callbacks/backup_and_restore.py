@@ -12,6 +12,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_growprune import backend
 from keras_growprune import keras_internals
 from keras_growprune.training.saving.written_aside import written_aside
 
@@ -45,6 +46,9 @@ class BackupAndRestore(keras.callbacks.Callback):
         delete_checkpoint: Whether to remove the backups when the run is
             finished. Defaults to `True`.
 
+    Of several workers (`MultiWorkerMirroredStrategy`) the chief writes, and all
+    go on with its latest backup: the folder must be one that all of them see.
+
     Attributes:
         restored_epoch: The epoch that the run went on with, 0 where there was
             no backup.
@@ -52,7 +56,8 @@ class BackupAndRestore(keras.callbacks.Callback):
     Raises:
         ValueError: If an argument is invalid, or a backup is of another
             network.
-        OSError: If a backup cannot be written; those before are untouched.
+        OSError: If a backup cannot be written; those before are untouched. Or
+            if a worker cannot read the backup that the chief goes on with.
 
     Example:
 
@@ -90,25 +95,45 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.restored_epoch, self._kept = 0, []
+        replicas = backend.replicas_of(self.model)
+        found = self._latest() if replicas.is_chief else None
+        name = replicas.exchange((found or "").encode())[0].decode()
+        if not name:
+            return
+        content = self._content(name)
+        told = replicas.exchange(b"" if content is None else b"has it")
+        missing = [index for index, each in enumerate(told) if not each]
+        if missing:
+            raise OSError(
+                f"Backup {name} cannot be read by all workers. Expected: a "
+                "folder that all of them see. Received: backup_dir="
+                f"{self.backup_dir!r}, where it is missing for worker "
+                f"{', '.join(map(str, missing))}. Use a shared folder."
+            )
+        self._restore(name, content)
+
+    def _latest(self):
+        """Name of the newest backup that is whole, or None."""
         self._remove(_LEFT_OVER)
         backups = sorted(self._matching(_NAME), reverse=True)
         for name in backups:
-            content = self._content(name)
-            if content is not None:
-                self._restore(name, content)
-                return
+            if self._content(name) is not None:
+                return name
         if backups:
             warnings.warn(
                 f"No backup in {self.backup_dir} is whole: the run begins "
                 "anew.",
-                stacklevel=2,
+                stacklevel=3,
             )
+        return None
 
     def on_epoch_begin(self, epoch, logs=None):
         # Keras would begin later calls of `fit` with it, too.
         keras_internals.start_at_epoch(self.model, 0)
 
     def on_epoch_end(self, epoch, logs=None):
+        if not backend.replicas_of(self.model).is_chief:
+            return
         os.makedirs(self.backup_dir, exist_ok=True)
         content = _with_run(self.model, epoch + 1)
         name = f"backup-{epoch + 1:06d}-{_checksum(content)}.weights.h5"
@@ -121,7 +146,8 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         keras_internals.start_at_epoch(self.model, 0)
-        if self.delete_checkpoint:
+        is_chief = backend.replicas_of(self.model).is_chief
+        if self.delete_checkpoint and is_chief:
             # The newest last: a run that is killed here has ended all the same.
             self._remove(_NAME, but=self._kept[-1:])
             self._remove(_NAME)
@@ -133,7 +159,8 @@ class BackupAndRestore(keras.callbacks.Callback):
             run = json.loads(bytes(np.array(file[_RUN])))
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
+            with backend.replicas_of(self.model).scope():
+                optimizer.build(self.model.trainable_variables)
         self.model.load_weights(os.path.join(self.backup_dir, name))
         for variable, value in zip(
             keras_internals.seed_states(self.model), run["seeds"]
@@ -145,8 +172,11 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def _content(self, name):
         """The bytes of a backup, or None and a warning."""
-        with open(os.path.join(self.backup_dir, name), "rb") as file:
-            content = file.read()
+        try:
+            with open(os.path.join(self.backup_dir, name), "rb") as file:
+                content = file.read()
+        except FileNotFoundError:
+            return None
         if _checksum(content) == _NAME.fullmatch(name)[2]:
             return content
         warnings.warn(

@@ -51,12 +51,11 @@ from keras_growprune.keras_internals.optimizers import carry_accumulators
 from keras_growprune.keras_internals.optimizers import (
     check_optimizer_can_be_carried,
 )
-from keras_growprune.keras_internals.optimizers import (
-    no_reduction_on_one_replica,
-)
+from keras_growprune.keras_internals.optimizers import of_all_replicas
 from keras_growprune.keras_internals.optimizers import optimizer_slots
 from keras_growprune.keras_internals.optimizers import optimizer_variables
 from keras_growprune.keras_internals.optimizers import optimizers_in
+from keras_growprune.keras_internals.optimizers import reduce_at_most_once
 from keras_growprune.keras_internals.optimizers import slot_starts
 from keras_growprune.keras_internals.optimizers import why_shapes_are_needed
 from keras_growprune.keras_internals.optimizers import with_some_variables
@@ -73,9 +72,11 @@ from keras_growprune.keras_internals.training import prepend_callback
 from keras_growprune.keras_internals.training import start_at_epoch
 from keras_growprune.keras_internals.training import track_loss
 from keras_growprune.keras_internals.training import train_with
+from keras_growprune.keras_internals.variables import assign_copies
 from keras_growprune.keras_internals.variables import assign_elastic
 from keras_growprune.keras_internals.variables import is_elastic
 from keras_growprune.keras_internals.variables import make_elastic
+from keras_growprune.keras_internals.variables import read_copies
 from keras_growprune.keras_internals.variables import read_variable
 from keras_growprune.keras_internals.variables import resize_variable
 from keras_growprune.keras_internals.variables import restore_variable
@@ -92,6 +93,7 @@ __all__ = [
     "adapt",
     "all_layers",
     "as_written",
+    "assign_copies",
     "assign_elastic",
     "call_training_only",
     "carry_accumulators",
@@ -116,9 +118,9 @@ __all__ = [
     "is_elastic",
     "layers_of_applications",
     "make_elastic",
-    "may_write",
     "mask_of",
-    "no_reduction_on_one_replica",
+    "may_write",
+    "of_all_replicas",
     "operation_name",
     "optimizer_slots",
     "optimizer_variables",
@@ -132,18 +134,20 @@ __all__ = [
     "producer_name",
     "producing_node",
     "random_state",
+    "read_copies",
     "read_variable",
+    "reduce_at_most_once",
     "refresh_target_shape",
     "release_memory",
     "resize_variable",
     "restore_variable",
-    "seeing_gradients",
-    "set_tensor_shape",
     "seed_states",
+    "seeing_gradients",
     "set_random_state",
+    "set_tensor_shape",
     "slot_starts",
-    "start_at_epoch",
     "standardized_inputs",
+    "start_at_epoch",
     "takes_training",
     "track_loss",
     "train_with",

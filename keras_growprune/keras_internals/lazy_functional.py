@@ -7,12 +7,13 @@ import warnings
 import keras
 
 from keras_growprune import backend
+from keras_growprune.keras_internals.distributed_fit import DistributedFit
 from keras_growprune.keras_internals.layers import takes_training
 from keras_growprune.keras_internals.running import doing
 from keras_growprune.keras_internals.running import is_doing
 
 
-class LazyFunctional(keras.Model):
+class LazyFunctional(DistributedFit, keras.Model):
     """A functional model that calls only what its outputs depend on.
 
     With the attribute `_call_plan` set, `_call_plan.steps` lists

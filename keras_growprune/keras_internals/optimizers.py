@@ -1,16 +1,21 @@
 """Per-variable state of optimizers."""
 
 import contextlib
+import functools
 
 import keras
 import numpy as np
 
 from keras_growprune import backend
 from keras_growprune.keras_internals.running import doing
+from keras_growprune.keras_internals.running import is_doing
 from keras_growprune.keras_internals.variables import make_elastic
 
 # What a slot starts as, where that is no constant.
 COPY = "copy"
+
+# Who is inside `with_some_variables`, and the whole index, by optimizer.
+_inside = {}
 
 # Averages of weights, which start at the first step instead of zero.
 _AVERAGES = ("_model_variables_moving_average",)
@@ -203,17 +208,25 @@ def with_some_variables(optimizer, variables):
     """
     parts = optimizers_in(optimizer)
     several = [each for each in parts if hasattr(each, "optimizers")]
-    before = [vars(each)["_trainable_variables_indices"] for each in several]
-    try:
-        for each, index in zip(several, before):
+    for each in several:
+        # Several replicas come in before the first of them leaves.
+        _inside.setdefault(id(each), []).append(None)
+        if len(_inside[id(each)]) == 1:
+            index = vars(each)["_trainable_variables_indices"]
+            _inside[id(each)][0] = index
             keys = {each._var_key(variable) for variable in variables}
             vars(each)["_trainable_variables_indices"] = {
                 key: place for key, place in index.items() if key in keys
             }
+    try:
         yield
     finally:
-        for each, index in zip(several, before):
-            vars(each)["_trainable_variables_indices"] = index
+        for each in several:
+            index = _inside[id(each)][0]
+            _inside[id(each)].pop()
+            if not _inside[id(each)]:
+                del _inside[id(each)]
+                vars(each)["_trainable_variables_indices"] = index
 
 
 def why_shapes_are_needed(optimizer):
@@ -282,21 +295,31 @@ def _resetting(optimizer):
     return reset
 
 
-@contextlib.contextmanager
-def no_reduction_on_one_replica(optimizer):
-    """Leaves out the sum of gradients over replicas where there is one.
+def reduce_at_most_once(optimizer):
+    """Lets an optimizer be handed gradients of all replicas: `of_all_replicas`.
 
-    The default strategy keeps every traced graph that goes through it alive,
-    several MiB at each change of structure.
+    Args:
+        optimizer: A built optimizer.
     """
-    parts = optimizers_in(optimizer) if backend.is_only_replica() else []
-    # Two growing models that one optimizer trains are one within the other.
-    name = "_all_reduce_sum_gradients"
-    parts = [part for part in parts if name not in vars(part)]
-    for part in parts:
-        part._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
-    try:
+    for part in optimizers_in(optimizer):
+        part._all_reduce_sum_gradients = functools.partial(
+            _sum_over_replicas, part, optimizer
+        )
+
+
+@contextlib.contextmanager
+def of_all_replicas(optimizer):
+    """Inside, in this thread, gradients are those of all replicas together.
+
+    So the optimizer does not sum them up. Where there is one replica, the
+    default strategy would also keep every traced graph that goes through it
+    alive, several MiB at each change of structure.
+    """
+    with doing("step of all replicas", optimizer):
         yield
-    finally:
-        for part in parts:
-            del part._all_reduce_sum_gradients
+
+
+def _sum_over_replicas(part, optimizer, grads_and_vars):
+    if is_doing("step of all replicas", optimizer):
+        return grads_and_vars
+    return type(part)._all_reduce_sum_gradients(part, grads_and_vars)

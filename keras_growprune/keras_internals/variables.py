@@ -50,6 +50,20 @@ def read_variable(variable):
     return backend.read(variable.value)
 
 
+def read_copies(variable):
+    """The values that the replicas of this worker have of a variable."""
+    return [backend.read(each) for each in backend.copies_of(variable.value)]
+
+
+def assign_copies(variable, values):
+    """Puts back what `read_copies` returned."""
+    copies = backend.copies_of(variable.value)
+    for each, value in zip(copies, values):
+        backend.assign(each, value)
+    if is_elastic(variable):
+        variable._shape = tuple(values[0].shape)
+
+
 def assign_elastic(variable, value):
     """Gives a variable made elastic a value of another size."""
     backend.assign(variable.value, value)

@@ -89,7 +89,9 @@ class FunctionCache:
             before = self.traces[kind]
             is_new = compiles and self._is_compiled_now(kind)
             started = time.perf_counter()
-            with self._lock.shared():
+            # Replicas run in threads of their own, but what they update
+            # together is updated in this one.
+            with self._lock.shared(), keras_internals.doing("step", self):
                 result = function(*args, **kwargs)
             if is_new or self.traces[kind] != before:
                 self.seconds[kind] += time.perf_counter() - started
@@ -108,7 +110,8 @@ class FunctionCache:
 
     def note_trace(self, kind):
         """Notes that a step is being traced, if it is not just run."""
-        self.traces[kind] += backend.is_tracing()
+        is_first = backend.is_first_replica()
+        self.traces[kind] += backend.is_tracing() and is_first
 
     def clear(self):
         """Drops all functions: the model was compiled anew."""

@@ -5,6 +5,7 @@ import random
 
 import keras
 
+from keras_growprune import backend
 from keras_growprune import keras_internals
 from keras_growprune.export import compact_model
 from keras_growprune.export import export_saved_model
@@ -12,6 +13,7 @@ from keras_growprune.export import untrained_model
 from keras_growprune.structure import check_not_rewritten
 from keras_growprune.structure import refuse_to_rewrite
 from keras_growprune.training import validation
+from keras_growprune.training.agreement import seed_of_all
 from keras_growprune.training.best_epochs import BestEpochs
 from keras_growprune.training.blueprint import Blueprint
 from keras_growprune.training.checked_arguments import check_fit
@@ -120,13 +122,14 @@ class GrowPruneModel(
         validation.check_arguments(
             inputs, outputs, budget, schedule, width_multiple, seed
         )
+        validation.check_strategy()
         rule_object = validation.get_rule(rule)
         extra = {} if trainable is None else {"trainable": trainable}
         super().__init__(inputs=inputs, outputs=outputs, name=name, **extra)
         check_not_rewritten(self)
         if seed is None:
             seed = random.randint(0, 2**31 - 1)  # as Keras draws its own
-        self._seed = int(seed)
+        self._seed = seed_of_all(backend.replicas_of(self), int(seed))
         self.gate_optimizer = None
         self._jit_is_auto = True
         blueprint = Blueprint(
@@ -270,10 +273,15 @@ class GrowPruneModel(
         return [v for v in self.trainable_variables if id(v) not in apart]
 
     def _build_optimizers(self):
-        if not self.optimizer.built:
-            self.optimizer.build(self.optimizer_variables())
-        if self.gate_optimizer is not None and not self.gate_optimizer.built:
-            self.gate_optimizer.build(self._growth.network.gates.variables())
+        gates = self._growth.network.gates.variables()
+        with backend.replicas_of(self).scope():
+            if not self.optimizer.built:
+                self.optimizer.build(self.optimizer_variables())
+            if self.gate_optimizer is None:
+                return
+            if not self.gate_optimizer.built:
+                self.gate_optimizer.build(gates)
+            keras_internals.reduce_at_most_once(self.gate_optimizer)
 
     def fit(
         self,
@@ -313,6 +321,7 @@ class GrowPruneModel(
         given = callbacks.callbacks if is_ready else callbacks
         given = keras.tree.flatten(given or [])
         numbers = {"epochs": epochs, "initial_epoch": initial_epoch}
+        validation.check_strategy(self.distribute_strategy)
         check_fit(self, x, y, given, batch_size=batch_size, **numbers, **kwargs)
         self.check_checkpoints(given)
         if self.compiled:  # else Keras says so
@@ -355,7 +364,8 @@ class GrowPruneModel(
     def train_step(self, data):
         self._growth.functions.note_trace("train")
         with self.own_step():
-            return training_step(self, self._growth.network, data)
+            logs = training_step(self, self._growth.network, data)
+        return backend.to_be_averaged(logs)
 
     def test_step(self, data):
         self._growth.functions.note_trace("test")

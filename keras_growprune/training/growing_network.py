@@ -132,6 +132,7 @@ class GrowingNetwork:
         self.store.attach(optimizer)
         self.one_trace.check_optimizer(optimizer)
         keras_internals.carry_accumulators(optimizer)
+        keras_internals.reduce_at_most_once(optimizer)
         for index, weight in enumerate(self._map.weights):
             for _, slot in self.store.slot_variables(index):
                 self.one_trace.make_elastic(weight, slot)

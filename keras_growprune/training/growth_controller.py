@@ -4,11 +4,13 @@ import time
 
 import numpy as np
 
+from keras_growprune import backend
 from keras_growprune import keras_internals
 from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import Structure
 from keras_growprune.structure import check_not_rewritten
 from keras_growprune.training import validation
+from keras_growprune.training.agreement import check_agreement
 from keras_growprune.training.change import Change
 from keras_growprune.training.clock import Clock
 from keras_growprune.training.function_cache import FunctionCache
@@ -93,6 +95,7 @@ class GrowthController:
 
     # The periods of a run
 
+    @backend.in_scope
     def prepare_run(self, epochs, initial_epoch, growth_epochs):
         """Called by `fit` before anything else.
 
@@ -113,8 +116,7 @@ class GrowthController:
         check_not_rewritten(self.model)
         self.attach_optimizer()
         inputs, _ = keras_internals.graph_structure(self.model)
-        if self.model.distribute_strategy.num_replicas_in_sync == 1:
-            self.network.norms.prepare_to_keep(inputs)
+        self.network.norms.prepare_to_keep(inputs)
         self._epochs = max(epochs - initial_epoch, 0), int(growth_epochs or 0)
 
     def begin_run(self, steps):
@@ -136,6 +138,7 @@ class GrowthController:
         )
         validation.warn_if_nothing_is_measured(state, schedule)
 
+    @backend.in_scope
     def attach_optimizer(self):
         """Starts to carry the state of the optimizer along, once built."""
         optimizer = self.others.optimizer
@@ -144,6 +147,7 @@ class GrowthController:
         if optimizer is not None and optimizer.built:
             self.network.attach_optimizer(optimizer)
 
+    @backend.in_scope
     def let_others_train(self, optimizer, outer=None):
         """Somebody else trains the model from now on.
 
@@ -169,6 +173,7 @@ class GrowthController:
             self._renew_others()
         self.others.begin(optimizer)
 
+    @backend.in_scope
     def begin_period(self):
         """Changes the network where it is time to, and starts the clock."""
         started = time.perf_counter()
@@ -191,6 +196,9 @@ class GrowthController:
         )
         self.saved_moments = {}
         self._prepare_gates()
+        if self._restructured or not self.state.settled:
+            replicas = backend.replicas_of(self.model)
+            check_agreement(replicas, self.model, self.state)
         self._clock.start(time.perf_counter() - started)
 
     def _decide(self):
@@ -203,6 +211,7 @@ class GrowthController:
         )
         self._change(state)
 
+    @backend.in_scope
     def settle(self):
         """Lands on the budget; the structure is final from now on."""
         if self.state.settled:
@@ -241,10 +250,16 @@ class GrowthController:
             "and go on from the last good checkpoint."
         )
 
+    @backend.in_scope
     def end_training_steps(self):
         """Called before validation, or at the end of an epoch without it."""
         if self._clock.stop():
+            self._average_over_replicas()
             self._clock.measure(lambda: self.network.norms.refresh(self.model))
+
+    def _average_over_replicas(self):
+        replicas = backend.replicas_of(self.model)
+        self.network.norms.average_over_replicas(replicas)
 
     def end_epoch(self, logs):
         """Ends what is left of an epoch; returns entries for the logs."""
@@ -270,6 +285,7 @@ class GrowthController:
             "settled": float(self.state.settled),
         }
 
+    @backend.in_scope
     def end_period(self, logs, count=1):
         """Takes in what a period measured.
 
@@ -278,7 +294,8 @@ class GrowthController:
             count: How many periods it was: more than one where nobody knew
                 beforehand how many steps an epoch has.
         """
-        self._clock.stop()
+        if self._clock.stop():
+            self._average_over_replicas()
         network, state = self.network, self.state
         loss = logs.get("loss")
         state.loss_is_finite = loss is None or bool(np.all(np.isfinite(loss)))
@@ -305,6 +322,7 @@ class GrowthController:
 
     # Changes
 
+    @backend.in_scope
     def restructure(self, structure):
         """Sets a structure that the user chose."""
         validation.check_structure(structure, self.network)
@@ -313,6 +331,7 @@ class GrowthController:
         self._change(state)
         self._prepare_gates()
 
+    @backend.in_scope
     def restore(self, state):
         """Gives the network the structure of a saved state, without values."""
         self.attach_optimizer()

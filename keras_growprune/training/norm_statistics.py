@@ -145,6 +145,35 @@ class NormStatistics:
         if self._kept is not None and (forgets or not keeps):
             self._kept.forget()
 
+    def collect_examples(self):
+        """Takes note of what all replicas keep; all workers call it."""
+        if self._kept is not None:
+            self._kept.collect()
+
+    def average_over_replicas(self, replicas):
+        """Gives all replicas the mean of what each has averaged alone.
+
+        Args:
+            replicas: The `Replicas` that the network is trained on.
+        """
+        if replicas.count == 1 or not self._norms:
+            return
+        variables = [
+            getattr(norm, name)
+            for norm in self._norms
+            for name in _STATISTICS
+            if getattr(norm, name, None) is not None
+        ]
+        copies = [backend.copies_of(each.value) for each in variables]
+        told = replicas.of_all(
+            lambda index: [backend.read(each[index]) for each in copies]
+        )
+        for each, values in zip(copies, zip(*told)):
+            # One that had no example in its last step knows nothing.
+            known = [x for x in values if np.isfinite(x).all()] or values
+            mean = np.mean(known, axis=0, dtype="float64")
+            backend.assign_copies(each, mean.astype(known[0].dtype))
+
     def refresh(self, model):
         """Measures the statistics of the present network on what was kept.
 
@@ -152,6 +181,7 @@ class NormStatistics:
             model: The functional model that has the norms.
         """
         seen = 0
+        self.collect_examples()
         with self.others_unchanged(model):
             for inputs in self._batches():
                 self.average(model, inputs, seen, len(inputs[0]))
@@ -200,7 +230,8 @@ class NormStatistics:
             # A norm that is shared averages over all its calls.
             before = seen * calls[id(norm)] + size * earlier[id(norm)]
             earlier[id(norm)] += 1
-            return self._set_momenta({id(norm): before / (before + size)})
+            share = ops.cast(before / (before + size), norm.variable_dtype)
+            return self._set_momenta({id(norm): share})
 
         keras_internals.call_training_only(
             model, inputs, keras.layers.BatchNormalization, around=momentum
@@ -246,13 +277,11 @@ class NormStatistics:
 
     def _batches(self):
         """The examples kept, in lists of inputs that the model can take."""
-        tensors = None if self._kept is None else self._kept.all()
-        if tensors is None:
-            return
-        count = len(tensors[0])
-        size = self._batch_size or count
-        for start in range(0, count, size):
-            yield [tensor[start : start + size] for tensor in tensors]
+        for tensors in [] if self._kept is None else self._kept.all():
+            count = len(tensors[0])
+            size = self._batch_size or count
+            for start in range(0, count, size):
+                yield [tensor[start : start + size] for tensor in tensors]
 
     @contextlib.contextmanager
     def _set_momenta(self, momenta):
@@ -269,10 +298,14 @@ class NormStatistics:
         """While tracing a training step: the momentum that depends on steps."""
         steps = ops.convert_to_tensor(self._steps)
         restarted = ops.divide(steps, ops.add(steps, 1.0 + self._lag))
-        caps = {id(layer): layer.momentum for layer in self._norms}
+        caps = {
+            id(layer): (layer.momentum, layer.variable_dtype)
+            for layer in self._norms
+        }
         # One tensor for all norms of the same momentum.
         momenta = {
-            cap: ops.minimum(restarted, cap) for cap in set(caps.values())
+            (cap, dtype): ops.cast(ops.minimum(restarted, cap), dtype)
+            for cap, dtype in set(caps.values())
         }
         with self._set_momenta(
             {key: momenta[cap] for key, cap in caps.items()}

@@ -170,15 +170,16 @@ class SaliencyMeter:
         """Takes in the gradients of one step (called while tracing).
 
         Args:
-            gradient_of: Maps `id(variable)` to the gradient of the loss.
-            factor_gradients: Gradients at `factor_points()`, in their order;
-                or None, for those that `factors_seen_backwards` saw.
-            batch_size: Number of examples, a scalar tensor.
+            gradient_of: Maps `id(variable)` to the gradient of the loss, of
+                all replicas together.
+            factor_gradients: Gradients at `factor_points()`, in their order,
+                likewise; or None, for those that `factors_seen_backwards` saw.
+            batch_size: Number of examples of all replicas, a scalar tensor.
             scale: What the gradients are multiplied by (loss scale).
             penalized: `id`s of the variables whose weight penalties are in
                 the loss. Defaults to `None`: all.
         """
-        seen = 0.0
+        seen, scale = 0.0, ops.cast(scale, "float32")
         if factor_gradients is None:
             factor_gradients, seen = self._take_what_was_seen(scale)
         by_factor = {
@@ -201,10 +202,6 @@ class SaliencyMeter:
             self._sums.assign_add(ops.where(finite, new, ops.zeros_like(new)))
             count(ops.cast(finite, "float32"))
 
-        if backend.replica_count() > 1:
-            # All replicas sum up together, whatever they measure.
-            measure()
-            return
         backend.either(
             self.measures, measure, lambda: count(ops.zeros((), "float32"))
         )
@@ -217,8 +214,9 @@ class SaliencyMeter:
         points = self.factor_points()
         if not points:
             return [], 0.0
-        seen = ops.convert_to_tensor(self._seen) / scale
-        self._seen.assign(ops.zeros_like(seen))
+        here = ops.convert_to_tensor(self._seen) / scale
+        self._seen.assign(ops.zeros_like(here))
+        (seen,) = backend.sum_over_replicas([here])
         ones = map(self._network.plan.ones, points)
         return [
             ops.zeros_like(one) if id(point) in self._points_seen else None
@@ -240,12 +238,11 @@ class SaliencyMeter:
         self._unmeasured[self._network.trace_key()] = unmeasured
         if not parts:
             return ops.zeros((self._sums.shape[1],))
-        total = ops.segment_sum(
+        return ops.segment_sum(
             ops.concatenate(parts),
             self._positions.value(),
             self._sums.shape[1],
         )
-        return backend.sum_over_replicas(total)
 
     def _derivative(self, point, gradient_of, by_factor, scale, penalized):
         """`m dL/dm` of each channel of a factor point, or None."""
@@ -339,4 +336,4 @@ def _penalty_gradient(variable):
     _, (gradient,), _ = backend.gradients(
         lambda: (regularizer(value), None), [], [value]
     )
-    return None if gradient is None else gradient / backend.replica_count()
+    return gradient

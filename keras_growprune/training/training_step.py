@@ -40,7 +40,9 @@ def training_step(model, network, data):
         # stays comparable to `val_loss` and between epochs.
         keras_internals.track_loss(model, loss, batch_size)
         if network.plan.gates_are_soft:
-            loss = loss + ops.cast(penalty_on_structure(network), loss.dtype)
+            replicas = backend.replica_count()
+            penalty = penalty_on_structure(network, replicas)
+            loss = loss + ops.cast(penalty, loss.dtype)
         return model.optimizer.scale_loss(loss), y_pred
 
     absent = absent_variables(network)
@@ -48,22 +50,50 @@ def training_step(model, network, data):
     gradients, factor_gradients, y_pred = backend.gradients(
         compute, variables, factors
     )
+    # At once, all that is known of the whole batch. So what is decided by it
+    # is what one device would decide, and clipped as it would clip.
+    gradients, factor_gradients, examples = sum_over_replicas(
+        gradients, factor_gradients, batch_size
+    )
     network.norms.count_step()
     network.norms.keep(model, x)
     network.meter.update(
         {id(v): gradient for v, gradient in zip(variables, gradients)},
         factor_gradients,
-        batch_size,
+        examples,
         scale=model.optimizer.scale_loss(ops.ones(())),
     )
     _apply(model, network, list(zip(gradients, variables)))
     return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
 
-def penalty_on_structure(network):
-    """What rules that train logits add to the loss."""
+def sum_over_replicas(gradients, factor_gradients, batch_size):
+    """What all replicas together know of one step.
+
+    Args:
+        gradients, factor_gradients: Lists of gradients, some None.
+        batch_size: Number of examples of this replica.
+
+    Returns:
+        The three, as they are on all replicas together.
+    """
+    known = backend.nothing_from_empty(
+        [*gradients, *factor_gradients], batch_size
+    )
+    known.append(ops.cast(batch_size, "float32"))
+    *known, examples = backend.sum_over_replicas(known)
+    return known[: len(gradients)], known[len(gradients) :], examples
+
+
+def penalty_on_structure(network, replicas):
+    """What rules that train logits add to the loss.
+
+    Args:
+        network: The `GrowingNetwork`.
+        replicas: Over how many replicas the loss will be summed up.
+    """
     lambdas = ops.convert_to_tensor(network.gates.penalties)
-    return network.plan.penalty(lambdas) / backend.replica_count()
+    return network.plan.penalty(lambdas) / replicas
 
 
 def absent_variables(network):
@@ -87,11 +117,12 @@ def _apply(model, network, pairs):
         own = [(g / scale, v) for g, v in pairs if id(v) in logits]
         pairs = [(g, v) for g, v in pairs if id(v) not in logits]
         if own:
-            model.gate_optimizer.apply_gradients(own)
+            with keras_internals.of_all_replicas(model.gate_optimizer):
+                model.gate_optimizer.apply_gradients(own)
     if not pairs:
         return  # all that is there was set not to be trained
     with (
-        keras_internals.no_reduction_on_one_replica(model.optimizer),
+        keras_internals.of_all_replicas(model.optimizer),
         keras_internals.with_some_variables(
             model.optimizer, [variable for _, variable in pairs]
         ),

@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 
+from keras_growprune import backend
 from keras_growprune import keras_internals
 from keras_growprune.cost import Budget
 from keras_growprune.growth import GrowthSchedule
@@ -67,6 +68,29 @@ def check_arguments(inputs, outputs, budget, schedule, width_multiple, seed):
         raise ValueError(
             "Argument `width_multiple` must be a positive integer or 'auto'. "
             f"Received: width_multiple={width_multiple!r}"
+        )
+
+
+def check_strategy(strategy=None):
+    """Refuses ways to distribute training that nothing can grow in.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`. Defaults to `None`: the one in
+            whose scope this is called.
+    """
+    reason = backend.why_strategy_is_refused(strategy)
+    if reason is None and keras.distribution.distribution() is not None:
+        reason = (
+            "`keras.distribution`: it is without effect on Keras's TensorFlow "
+            "backend"
+        )
+    if reason is not None:
+        raise ValueError(
+            "A growing model is trained on one device, or under a "
+            "`tf.distribute` strategy with synchronous replicas. Received: "
+            f"{reason}. Use `tf.distribute.MirroredStrategy` for the GPUs of "
+            "one machine, `MultiWorkerMirroredStrategy` for several machines, "
+            "`TPUStrategy` for TPUs."
         )
 
 

@@ -13,6 +13,7 @@ from keras_growprune.training.other_trainers.seen_penalties import (
 )
 from keras_growprune.training.training_step import absent_variables
 from keras_growprune.training.training_step import penalty_on_structure
+from keras_growprune.training.training_step import sum_over_replicas
 
 
 class OtherTrainer:
@@ -42,6 +43,7 @@ class OtherTrainer:
         self.optimizer = self.outer = None
         self.is_active = False
         self._warned = False
+        self._own_steps = 0
         self._part = contextlib.ExitStack()
         self._penalized = set()  # in the step that is traced or run
         self._batch_size = keras.Variable(
@@ -87,13 +89,17 @@ class OtherTrainer:
         Returns:
             What it returns.
         """
-        if self.is_active or backend.replica_count() > 1:
+        if self.is_active and not self._own_steps:
             return step(data)
-        self.begin(self._model.optimizer)
+        if not self._own_steps:
+            self.begin(self._model.optimizer)
+        self._own_steps += 1  # each replica makes one
         try:
             return step(data)
         finally:
-            self.leave()
+            self._own_steps -= 1
+            if not self._own_steps:
+                self.leave()
 
     def check_steps(self):
         """Refuses to go on where steps were made, and none was seen.
@@ -159,18 +165,19 @@ class OtherTrainer:
             self._attach(variables)
         ours = {id(variable) for variable in self._model.trainable_variables}
         gradient_of = {id(v): g for g, v in zip(grads, variables)}
-        if any(gradient_of.get(key) is not None for key in ours):
+        is_reduced = any(gradient_of.get(key) is not None for key in ours)
+        if is_reduced:
             self._functions.note_trace("train")
             scale = optimizer.scale_loss(ops.ones(()))
+            # Other replicas note theirs while this one waits for them.
+            penalized = frozenset(self._penalized)
+            self._penalized.clear()
+            grads, _, examples = sum_over_replicas(grads, [], self._batch_size)
+            gradient_of = {id(v): g for g, v in zip(grads, variables)}
             network.norms.count_step()
             network.meter.update(
-                gradient_of,
-                None,
-                self._batch_size,
-                scale,
-                penalized=frozenset(self._penalized),
+                gradient_of, None, examples, scale, penalized=penalized
             )
-            self._penalized.clear()
             if network.plan.gates_are_soft:
                 gradient_of.update(self._with_penalty(gradient_of, scale))
         absent = absent_variables(network)
@@ -180,9 +187,12 @@ class OtherTrainer:
         if not pairs:
             return
         grads, variables = map(list, zip(*pairs))
+        reduced = contextlib.nullcontext()
+        if is_reduced or backend.replica_count() == 1:
+            reduced = keras_internals.of_all_replicas(optimizer)
         with (
             keras_internals.doing("step", optimizer),
-            keras_internals.no_reduction_on_one_replica(optimizer),
+            reduced,
             keras_internals.with_some_variables(optimizer, variables),
         ):
             apply(grads, variables)
@@ -201,7 +211,7 @@ class OtherTrainer:
         """Gradients of the logits, of the loss and the penalty together."""
         logits = self._network.gates.variables()
         penalties, _, _ = backend.gradients(
-            lambda: (scale * penalty_on_structure(self._network), None),
+            lambda: (scale * penalty_on_structure(self._network, 1), None),
             logits,
             [],
         )

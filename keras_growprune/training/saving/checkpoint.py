@@ -95,13 +95,13 @@ def unchanged_on_error(controller):
     arrays = to_arrays(controller)
     arrays = {key: np.array(value) for key, value in arrays.items()}
     variables = _all_variables(controller.model)
-    values = [keras_internals.read_variable(each) for each in variables]
+    values = [keras_internals.read_copies(each) for each in variables]
     try:
         yield
     except BaseException:
         from_arrays(controller, arrays)
-        for variable, value in zip(variables, values):
-            variable.assign(value)
+        for variable, copies in zip(variables, values):
+            keras_internals.assign_copies(variable, copies)
         raise
 
 
