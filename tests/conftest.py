@@ -9,6 +9,11 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+# Replicas for the tests of `tf.distribute`. Before TensorFlow has started.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
 # Tests make many small models; TensorFlow's advice on retracing is noise.
 tf.get_logger().setLevel("ERROR")
 

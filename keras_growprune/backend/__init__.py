@@ -9,6 +9,7 @@ from keras_growprune.backend.replicas import copies_of
 from keras_growprune.backend.replicas import first_of_replicas
 from keras_growprune.backend.replicas import in_scope
 from keras_growprune.backend.replicas import is_first_replica
+from keras_growprune.backend.replicas import is_lost_worker
 from keras_growprune.backend.replicas import nothing_from_empty
 from keras_growprune.backend.replicas import present_replicas
 from keras_growprune.backend.replicas import replica_count
@@ -64,6 +65,7 @@ __all__ = [
     "in_checkpoints",
     "in_scope",
     "is_first_replica",
+    "is_lost_worker",
     "is_tensor",
     "is_tracing",
     "not_rewritten",

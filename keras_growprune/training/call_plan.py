@@ -153,7 +153,7 @@ class CallPlan:
     def ones(self, point):
         """A factor of one for each channel of a factor point at present."""
         if point.kind == "branch":
-            return ops.ones(1)
+            return ops.ones(1, dtype="float32")
         return ops.ones_like(self.units_at(point), dtype="float32")
 
     def set_entries(self, structure):
@@ -202,7 +202,7 @@ class CallPlan:
             if self._gates.unit_gate is None:
                 return None
             factors = self._gates.unit_gate.presence()
-            factors = ops.concatenate([factors, ops.ones(1)])
+            factors = ops.concatenate([factors, ops.ones(1, dtype="float32")])
         elif point.is_foldable():
             return None
         else:
@@ -269,7 +269,7 @@ class CallPlan:
         Args:
             lambdas: Tensor of shape `(2,)`, for units and for layers.
         """
-        total = ops.zeros(())
+        total = ops.zeros((), dtype="float32")
         gates = (self._gates.unit_gate, self._gates.layer_gate)
         for index, gate in enumerate(gates):
             if gate is not None:

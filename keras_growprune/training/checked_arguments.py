@@ -130,14 +130,29 @@ def explained(model, what):
         raise  # it says so itself
     except Exception as error:
         if hasattr(error, "add_note"):  # since Python 3.11
+            note = _how_to_go_on(model, error)
             error.add_note(
-                f"{what} of `{model.name}` broke off (keras_growprune). The "
-                f"model takes {_described(model.inputs)} and returns "
-                f"{_described(model.outputs)}: compare your data and your loss "
-                "with that. Model and structure are as after the last "
-                "complete step: predict, save, or call `fit` again."
+                f"{what} of `{model.name}` broke off (keras_growprune). {note}"
             )
         raise
+
+
+def _how_to_go_on(model, error):
+    workers = backend.replicas_of(model).workers
+    if workers > 1 and backend.is_lost_worker(error):
+        return (
+            f"Another one of the {workers} workers has ended or cannot be "
+            "reached: look at the log of the one that ended first. Then start "
+            "the same command on all workers again. With "
+            "`kgp.callbacks.BackupAndRestore` on a folder that all of them "
+            "see, the run goes on after its last complete epoch, bit by bit."
+        )
+    return (
+        f"The model takes {_described(model.inputs)} and returns "
+        f"{_described(model.outputs)}: compare your data and your loss "
+        "with that. Model and structure are as after the last "
+        "complete step: predict, save, or call `fit` again."
+    )
 
 
 def _described(tensors):

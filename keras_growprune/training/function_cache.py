@@ -89,9 +89,7 @@ class FunctionCache:
             before = self.traces[kind]
             is_new = compiles and self._is_compiled_now(kind)
             started = time.perf_counter()
-            # Replicas run in threads of their own, but what they update
-            # together is updated in this one.
-            with self._lock.shared(), keras_internals.doing("step", self):
+            with self._lock.shared():
                 result = function(*args, **kwargs)
             if is_new or self.traces[kind] != before:
                 self.seconds[kind] += time.perf_counter() - started

@@ -53,6 +53,10 @@ class OneTrace:
                 self.reasons[call.layer.name] = form
             elif form is not None:
                 forms[id(call.layer)] = call, form
+        if backend.present_replicas().need_known_sizes:
+            self.reasons["strategy"] = (
+                "the devices of this strategy compile for known sizes"
+            )
         if not self.reasons:
             self._prepare(forms)
 

@@ -237,7 +237,7 @@ class SaliencyMeter:
         # What the trace of these layers does not measure.
         self._unmeasured[self._network.trace_key()] = unmeasured
         if not parts:
-            return ops.zeros((self._sums.shape[1],))
+            return ops.zeros((self._sums.shape[1],), dtype="float32")
         return ops.segment_sum(
             ops.concatenate(parts),
             self._positions.value(),

@@ -114,7 +114,11 @@ def _apply(model, network, pairs):
     logits = {id(variable) for variable in network.gates.variables()}
     if model.gate_optimizer is not None:
         scale = model.optimizer.scale_loss(ops.ones(()))
-        own = [(g / scale, v) for g, v in pairs if id(v) in logits]
+        own = [
+            (g / ops.cast(scale, g.dtype), v)
+            for g, v in pairs
+            if id(v) in logits
+        ]
         pairs = [(g, v) for g, v in pairs if id(v) not in logits]
         if own:
             with keras_internals.of_all_replicas(model.gate_optimizer):

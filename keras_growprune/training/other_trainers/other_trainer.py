@@ -211,7 +211,11 @@ class OtherTrainer:
         """Gradients of the logits, of the loss and the penalty together."""
         logits = self._network.gates.variables()
         penalties, _, _ = backend.gradients(
-            lambda: (scale * penalty_on_structure(self._network, 1), None),
+            lambda: (
+                ops.cast(scale, "float32")
+                * penalty_on_structure(self._network, 1),
+                None,
+            ),
             logits,
             [],
         )
