@@ -38,12 +38,17 @@ class GrowthCallback(keras.callbacks.Callback):
         self._controller.begin_period()
 
     def on_train_batch_begin(self, batch, logs=None):
+        self._begin_part(int(batch))
+        self._controller.check_agreement()
+
+    def _begin_part(self, step):
+        """Begins a period, if a part of the epoch begins with a step."""
         state = self._controller.state
         parts = state.parts
         if parts == 1 or not state.steps or state.settled:
             return
         # The last part lasts until the epoch ends, however long that takes.
-        passed = min(int(batch) * parts // state.steps, parts - 1)
+        passed = min(step * parts // state.steps, parts - 1)
         if passed > self._part:
             self._controller.end_period(self._logs, passed - self._part)
             self._part = passed

@@ -60,7 +60,7 @@ class GrowthController:
         )
         self.saved_moments = {}
         self.is_fitting = False
-        self._restructured = False
+        self._restructured = self._may_differ = False
         self._epochs = 0, 0  # of a call of `fit`, and of the whole run
         self._plant_seed(keep_weights)
 
@@ -196,10 +196,18 @@ class GrowthController:
         )
         self.saved_moments = {}
         self._prepare_gates()
-        if self._restructured or not self.state.settled:
+        self._may_differ = self._restructured or not self.state.settled
+        self._clock.start(time.perf_counter() - started)
+
+    def check_agreement(self):
+        """Called before a step: ends the run, where workers differ.
+
+        After a change, whoever has made it.
+        """
+        if self._may_differ:
             replicas = backend.replicas_of(self.model)
             check_agreement(replicas, self.model, self.state)
-        self._clock.start(time.perf_counter() - started)
+            self._may_differ = False
 
     def _decide(self):
         blueprint, state = self.blueprint, self.state.copy()
@@ -330,6 +338,7 @@ class GrowthController:
         state.units, state.gates = structure.units, structure.gates
         self._change(state)
         self._prepare_gates()
+        self._may_differ = True
 
     @backend.in_scope
     def restore(self, state):

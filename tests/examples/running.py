@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import pathlib
+import sys
 
 from absl import flags
 
@@ -23,7 +24,7 @@ def run_example(name, *arguments):
     path = FOLDER / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"example_{name}", path)
     module = importlib.util.module_from_spec(spec)
-    before = set(flags.FLAGS)
+    before, modules = set(flags.FLAGS), set(sys.modules)
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
@@ -32,4 +33,7 @@ def run_example(name, *arguments):
     finally:
         flags.FLAGS.unparse_flags()
         flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
+        if "strategies" not in modules:
+            # Imported again, it defines its flags again.
+            sys.modules.pop("strategies", None)
     return printed.getvalue()

@@ -88,6 +88,7 @@ class OwnLoops:
         loop.set_params({"steps": steps})
         loop.on_train_begin()
         loop.on_epoch_begin(0)
+        growth.check_agreement()
         self._own_loop = loop
 
     def begin_step(self, step):
