@@ -9,7 +9,9 @@ from keras_growprune.backend.replicas import copies_of
 from keras_growprune.backend.replicas import first_of_replicas
 from keras_growprune.backend.replicas import in_scope
 from keras_growprune.backend.replicas import is_first_replica
+from keras_growprune.backend.replicas import is_in_scope
 from keras_growprune.backend.replicas import is_lost_worker
+from keras_growprune.backend.replicas import may_update_conditionally
 from keras_growprune.backend.replicas import nothing_from_empty
 from keras_growprune.backend.replicas import present_replicas
 from keras_growprune.backend.replicas import replica_count
@@ -45,8 +47,6 @@ from keras_growprune.backend.tensorflow_trials import call_with_unknown_sizes
 from keras_growprune.backend.tensorflow_trials import value_by_shape
 
 __all__ = [
-    "to_be_averaged",
-    "first_of_replicas",
     "Examples",
     "IndexVector",
     "Replicas",
@@ -60,14 +60,17 @@ __all__ = [
     "copies_of",
     "either",
     "elastic_variable",
+    "first_of_replicas",
     "free",
     "gradients",
     "in_checkpoints",
     "in_scope",
     "is_first_replica",
+    "is_in_scope",
     "is_lost_worker",
     "is_tensor",
     "is_tracing",
+    "may_update_conditionally",
     "not_rewritten",
     "nothing_from_empty",
     "outside_of_traces",
@@ -82,6 +85,7 @@ __all__ = [
     "split",
     "sum_over_replicas",
     "tensor_of",
+    "to_be_averaged",
     "traced",
     "value_by_shape",
     "why_strategy_is_refused",

@@ -165,6 +165,19 @@ def why_strategy_is_refused(strategy=None):
     return None
 
 
+def is_in_scope():
+    """Whether this is called in the scope of a strategy."""
+    return tf.distribute.has_strategy()
+
+
+def may_update_conditionally(strategy):
+    """Whether replicas may update variables together inside a condition."""
+    if strategy.num_replicas_in_sync == 1:
+        return True
+    with strategy.scope():
+        return tf.__internal__.distribute.strategy_supports_no_merge_call()
+
+
 def is_lost_worker(error):
     """Whether an error says that another worker does not answer any more."""
     if not isinstance(error, tf.errors.OpError):

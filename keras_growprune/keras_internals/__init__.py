@@ -11,6 +11,12 @@ from keras_growprune.keras_internals.adapted import as_written
 from keras_growprune.keras_internals.adapted import original_class
 from keras_growprune.keras_internals.applied_gradients import seeing_gradients
 from keras_growprune.keras_internals.changed_arguments import changing_arguments
+from keras_growprune.keras_internals.distributed_fit import (
+    strategy_of_optimizer,
+)
+from keras_growprune.keras_internals.distributed_fit import (
+    was_made_in_its_scope,
+)
 from keras_growprune.keras_internals.files import may_write
 from keras_growprune.keras_internals.files import weights_file
 from keras_growprune.keras_internals.files import writes_legacy_file
@@ -148,10 +154,12 @@ __all__ = [
     "slot_starts",
     "standardized_inputs",
     "start_at_epoch",
+    "strategy_of_optimizer",
     "takes_training",
     "track_loss",
     "train_with",
     "trusting",
+    "was_made_in_its_scope",
     "weights_file",
     "why_shapes_are_needed",
     "widths_are_unknown",

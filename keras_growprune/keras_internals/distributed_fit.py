@@ -30,3 +30,13 @@ class DistributedFit:
             for part in [*self._flatten_layers(), *parts]
             if part is not None
         )
+
+
+def was_made_in_its_scope(model):
+    """Whether a model is trained under the strategy that it was made in."""
+    return model._distribute_strategy is not None or not backend.is_in_scope()
+
+
+def strategy_of_optimizer(optimizer):
+    """The strategy in whose scope an optimizer was made."""
+    return optimizer._distribution_strategy

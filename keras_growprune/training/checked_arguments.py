@@ -138,19 +138,27 @@ def explained(model, what):
 
 
 def _how_to_go_on(model, error):
-    workers = backend.replicas_of(model).workers
-    if workers > 1 and backend.is_lost_worker(error):
+    replicas = backend.replicas_of(model)
+    if replicas.workers > 1 and backend.is_lost_worker(error):
         return (
-            f"Another one of the {workers} workers has ended or cannot be "
-            "reached: look at the log of the one that ended first. Then start "
-            "the same command on all workers again. With "
+            f"Another one of the {replicas.workers} workers has ended or "
+            "cannot be reached: look at the log of the one that ended first. "
+            "Then start the same command on all workers again. With "
             "`kgp.callbacks.BackupAndRestore` on a folder that all of them "
             "see, the run goes on after its last complete epoch, bit by bit."
+        )
+    several = ""
+    if replicas.count > 1:
+        several = (
+            f"Each batch, also the last one of an epoch, needs an example for "
+            f"each of the {replicas.count} replicas; and Keras itself may not "
+            "run `steps_per_execution` or `jit_compile` on several of these "
+            "devices. "
         )
     return (
         f"The model takes {_described(model.inputs)} and returns "
         f"{_described(model.outputs)}: compare your data and your loss "
-        "with that. Model and structure are as after the last "
+        f"with that. {several}Model and structure are as after the last "
         "complete step: predict, save, or call `fit` again."
     )
 

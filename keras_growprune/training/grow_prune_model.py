@@ -18,6 +18,7 @@ from keras_growprune.training.best_epochs import BestEpochs
 from keras_growprune.training.blueprint import Blueprint
 from keras_growprune.training.checked_arguments import check_fit
 from keras_growprune.training.checked_arguments import explained
+from keras_growprune.training.checked_strategy import check_distributed_fit
 from keras_growprune.training.first_step import FirstStep
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
@@ -122,7 +123,6 @@ class GrowPruneModel(
         validation.check_arguments(
             inputs, outputs, budget, schedule, width_multiple, seed
         )
-        validation.check_strategy()
         rule_object = validation.get_rule(rule)
         extra = {} if trainable is None else {"trainable": trainable}
         super().__init__(inputs=inputs, outputs=outputs, name=name, **extra)
@@ -321,10 +321,10 @@ class GrowPruneModel(
         given = callbacks.callbacks if is_ready else callbacks
         given = keras.tree.flatten(given or [])
         numbers = {"epochs": epochs, "initial_epoch": initial_epoch}
-        validation.check_strategy(self.distribute_strategy)
         check_fit(self, x, y, given, batch_size=batch_size, **numbers, **kwargs)
         self.check_checkpoints(given)
         if self.compiled:  # else Keras says so
+            check_distributed_fit(self)
             self._growth.others.leave()
             self._build_optimizers()
             self._growth.prepare_run(epochs, initial_epoch, growth_epochs)

@@ -6,7 +6,6 @@ import warnings
 import keras
 import numpy as np
 
-from keras_growprune import backend
 from keras_growprune import keras_internals
 from keras_growprune.cost import Budget
 from keras_growprune.growth import GrowthSchedule
@@ -17,12 +16,14 @@ from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import Structure
 from keras_growprune.structure import axes_of
 from keras_growprune.structure import producers
+from keras_growprune.training.checked_strategy import check_strategy
 
 RULES = {rule.name: rule for rule in (SaliencyRule, PaperRule)}
 
 
 def check_arguments(inputs, outputs, budget, schedule, width_multiple, seed):
-    """Checks the types of `GrowPruneModel`'s arguments."""
+    """Checks the types of `GrowPruneModel`'s arguments, and the strategy."""
+    check_strategy()
     is_integer = isinstance(seed, numbers.Integral) and seed is not True
     if seed is not None and (not is_integer or seed < 0):
         raise ValueError(
@@ -68,29 +69,6 @@ def check_arguments(inputs, outputs, budget, schedule, width_multiple, seed):
         raise ValueError(
             "Argument `width_multiple` must be a positive integer or 'auto'. "
             f"Received: width_multiple={width_multiple!r}"
-        )
-
-
-def check_strategy(strategy=None):
-    """Refuses ways to distribute training that nothing can grow in.
-
-    Args:
-        strategy: A `tf.distribute.Strategy`. Defaults to `None`: the one in
-            whose scope this is called.
-    """
-    reason = backend.why_strategy_is_refused(strategy)
-    if reason is None and keras.distribution.distribution() is not None:
-        reason = (
-            "`keras.distribution`: it is without effect on Keras's TensorFlow "
-            "backend"
-        )
-    if reason is not None:
-        raise ValueError(
-            "A growing model is trained on one device, or under a "
-            "`tf.distribute` strategy with synchronous replicas. Received: "
-            f"{reason}. Use `tf.distribute.MirroredStrategy` for the GPUs of "
-            "one machine, `MultiWorkerMirroredStrategy` for several machines, "
-            "`TPUStrategy` for TPUs."
         )
 
 

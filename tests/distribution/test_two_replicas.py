@@ -4,6 +4,7 @@ In double precision: what is left of the difference is not by rounding.
 """
 
 import contextlib
+import functools
 
 import keras
 import numpy as np
@@ -36,21 +37,26 @@ def loss_scaled():
     return keras.optimizers.LossScaleOptimizer(sgd())
 
 
+def adamw():
+    return keras.optimizers.AdamW(1e-3)
+
+
 CASES = {
     "residual": dict(network=replicas.residual),
-    "inside": dict(network=replicas.residual, fits_inside=True),
     "skips": dict(network=replicas.skips),
     "recurrent": dict(network=replicas.recurrent),
+}
+MORE = {
+    "inside": dict(network=replicas.residual, fits_inside=True),
     "clipped": dict(
         network=replicas.residual, optimizer=lambda: sgd(global_clipnorm=0.1)
     ),
+    "clipped rows": dict(
+        network=replicas.recurrent, optimizer=lambda: sgd(clipnorm=0.01)
+    ),
     "loss scaled": dict(network=replicas.penalized, optimizer=loss_scaled),
+    "Adam": dict(network=replicas.residual, optimizer=adamw),
     "paper": dict(network=replicas.residual, rule="paper"),
-    "own step": dict(network=replicas.skips, kind=OwnStep),
-    "penalized own step": dict(network=replicas.penalized, kind=OwnStep),
-}
-MORE = {
-    "penalized": dict(network=replicas.penalized),
     "paper, recurrent": dict(network=replicas.recurrent, rule="paper"),
     "paper, own step": dict(
         network=replicas.residual, kind=OwnStep, rule="paper"
@@ -60,13 +66,9 @@ MORE = {
         rule="paper",
         compile_with=dict(gate_optimizer="sgd"),
     ),
-    "Adam": dict(
-        network=replicas.residual,
-        optimizer=lambda: keras.optimizers.AdamW(1e-3),
-    ),
-    "clipped rows": dict(
-        network=replicas.recurrent, optimizer=lambda: sgd(clipnorm=0.01)
-    ),
+    "own step": dict(network=replicas.skips, kind=OwnStep),
+    "penalized": dict(network=replicas.penalized),
+    "penalized own step": dict(network=replicas.penalized, kind=OwnStep),
     "within epochs": dict(
         network=replicas.residual,
         schedule=kgp.GrowthSchedule(restructure_every=0.5),
@@ -76,6 +78,17 @@ MORE = {
     ),
     "params": dict(network=replicas.residual, budget=kgp.Budget(params=0.4)),
 }
+
+
+@functools.cache
+def on_two_replicas():
+    """A training that several tests look at."""
+    return Run(replicas.residual, two_replicas())
+
+
+@functools.cache
+def on_one_device():
+    return Run(replicas.residual)
 
 
 @pytest.fixture(autouse=True)
@@ -102,16 +115,18 @@ def assert_same(one, two):
 )
 def test_two_replicas_decide_and_train_as_one_device(case):
     arguments = {**CASES, **MORE}[case]
-    one = Run(**{**arguments, "fits_inside": False})
-    two = Run(strategy=two_replicas(), **arguments)
+    if case == "residual":
+        one, two = on_one_device(), on_two_replicas()
+    else:
+        one = Run(**{**arguments, "fits_inside": False})
+        two = Run(strategy=two_replicas(), **arguments)
     assert one.changes() > 1
     assert_same(one, two)
     replicas.assert_replicas_agree(two.model)
 
 
 def test_a_change_takes_no_more_traces_than_on_one_device():
-    one = Run(replicas.residual, epochs=8)
-    two = Run(replicas.residual, two_replicas(), epochs=8)
+    one, two = on_one_device(), on_two_replicas()
     assert len(one.ledger("traces")) == len(two.ledger("traces"))
     for mine, other in zip(two.ledger("traces"), one.ledger("traces")):
         assert mine <= other
@@ -119,7 +134,7 @@ def test_a_change_takes_no_more_traces_than_on_one_device():
 
 
 def test_what_was_trained_answers_alike_everywhere(tmp_path):
-    run = Run(replicas.residual, two_replicas())
+    run = on_two_replicas()
     model, x = run.model, run.x
     expected = model.predict(x, verbose=0)
     rtol = dict(rtol=1e-12, atol=1e-12)
@@ -141,25 +156,61 @@ def test_what_was_trained_answers_alike_everywhere(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_on_another_number_of_replicas(tmp_path):
     strategy = two_replicas()
     whole = Run(replicas.residual, strategy, epochs=6)
-
-    def half(strategy):
-        run = Run(
-            replicas.residual,
-            strategy,
-            epochs=0,
-        )
-        fit = dict(batch_size=16, verbose=0, shuffle=False, growth_epochs=6)
-        return run, fit
-
-    first, fit = half(strategy)
+    first = Run(replicas.residual, strategy, epochs=0)
+    fit = dict(batch_size=16, verbose=0, shuffle=False, growth_epochs=6)
     first.model.fit(first.x, first.y, epochs=3, **fit)
     first.model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     history = loaded.fit(first.x, first.y, initial_epoch=3, epochs=6, **fit)
-    np.testing.assert_allclose(
-        history.history["loss"], whole.losses[3:], rtol=1e-9
-    )
+    losses = history.history["loss"]
+    np.testing.assert_allclose(losses, whole.losses[3:], rtol=1e-9)
     assert loaded.structure == whole.model.structure
+
+
+@pytest.mark.slow
+def test_callbacks_and_files_keep_the_replicas_equal(tmp_path):
+    run = on_two_replicas()
+    with two_replicas().scope():
+        model = kgp.GrowPruneModel(
+            *replicas.residual(), kgp.Budget(flops=0.5), seed=0
+        )
+        model.compile(sgd(use_ema=True), "mse", metrics=["mae"])
+    x, y = run.x, np.eye(3)[run.y]
+    model.fit(
+        x,
+        y,
+        batch_size=16,
+        epochs=6,
+        verbose=0,
+        validation_data=(x, y),
+        callbacks=[
+            keras.callbacks.EarlyStopping(
+                patience=1, restore_best_weights=True, start_from_epoch=1
+            ),
+            keras.callbacks.ModelCheckpoint(tmp_path / "best.keras"),
+            keras.callbacks.SwapEMAWeights(),
+            kgp.callbacks.BackupAndRestore(tmp_path / "backup"),
+        ],
+    )
+    replicas.assert_replicas_agree(model)
+    weights = model.get_weights()
+    model.fit(x, y, batch_size=16, epochs=1, verbose=0)
+    model.set_weights(weights)
+    replicas.assert_replicas_agree(model)
+    model.save_weights(tmp_path / "model.weights.h5")
+    model.load_weights(tmp_path / "model.weights.h5")
+    replicas.assert_replicas_agree(model)
+    model.recalibrate(x)
+    replicas.assert_replicas_agree(model)
+    before = replicas.copies(model)
+    with pytest.raises(FileNotFoundError):
+        model.load_weights(tmp_path / "none.weights.h5")
+    for values, others in zip(before, replicas.copies(model)):
+        np.testing.assert_array_equal(values, others)
+    model.settle()
+    replicas.assert_replicas_agree(model)
+    model.export(tmp_path / "exported")

@@ -81,7 +81,8 @@ class OwnLoops:
             optimizer = self.optimizer
         loop_validation.check_optimizer(self, growth.network, optimizer)
         if not optimizer.built:
-            optimizer.build(self.trainable_variables)
+            with backend.replicas_of(self).scope():
+                optimizer.build(self.trainable_variables)
         growth.let_others_train(optimizer)
         growth.prepare_run(0, 0, epochs)
         loop = self._own_loop or GrowthCallback(growth)
