@@ -37,12 +37,15 @@ class Examples:
     def __init__(self, shapes, dtypes, count, memory, multiple=None):
         self.is_ring = all(None not in shape for shape in shapes)
         self._replicas = present_replicas()
-        share = self._replicas.count
-        self._limits = -(-count // share), memory // share, multiple or 1
+        self._limits = count, memory, multiple or 1
         self._dtypes = [tf.dtypes.as_dtype(dtype) for dtype in dtypes]
         dtypes = [on_the_device(dtype) for dtype in self._dtypes]
         sizes = [math.prod(n or 1 for n in shape) for shape in shapes]
-        self._count = self._most(sum(map(_bytes, sizes, dtypes)), min, max)
+        example = sum(map(_bytes, sizes, dtypes))
+        self._count = self._most(example, min, max)
+        # More replicas than examples to be kept: not all of them are asked.
+        together = max(self._most_together(example), 1)
+        self._asked = -(-together // self._count)
         rows = self._count if self.is_ring else None
         self._rows = [
             tf.Variable(
@@ -62,10 +65,14 @@ class Examples:
         self._collected = []
 
     def _most(self, example, minimum=tf.minimum, maximum=tf.maximum):
-        """How many examples of so many bytes may be kept."""
-        count, memory, multiple = self._limits
-        most = minimum(memory // maximum(example, 1), count)
-        return maximum(most // multiple * multiple, multiple)
+        """How many examples of so many bytes a replica may keep."""
+        multiple, replicas = self._limits[2], self._replicas.count
+        share = -(-self._most_together(example, minimum, maximum) // replicas)
+        return maximum(share // multiple * multiple, multiple)
+
+    def _most_together(self, example, minimum=min, maximum=max):
+        count, memory, _ = self._limits
+        return minimum(memory // maximum(example, 1), count)
 
     def fit(self, tensors):
         """Whether tensors look like batches of what is to be kept."""
@@ -147,6 +154,8 @@ class Examples:
 
     def _kept_by(self, replica):
         """What a replica of this worker keeps, the oldest first."""
+        if replica + self._replicas.first_here >= self._asked:
+            return []
         seen = copies_of(self._seen)[replica].numpy()
         if not seen.all() or (seen != seen[0]).any():
             return []

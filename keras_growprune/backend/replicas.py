@@ -22,8 +22,8 @@ _REFUSED = {
 
 _OF_KNOWN_SIZES = ["TPUStrategy"]
 
-# What gathers, by strategy: to trace it takes 50 ms, to run it 3 ms.
-_gathering = weakref.WeakKeyDictionary()
+# What workers do together, by strategy: to trace it takes 50 ms, to run it 3.
+_together = weakref.WeakKeyDictionary()
 
 
 class Replicas:
@@ -35,6 +35,7 @@ class Replicas:
     Attributes:
         count: How many replicas there are, on all workers.
         here: How many replicas there are on this worker.
+        first_here: The number of the first of them.
         workers: How many processes take part.
         is_chief: Whether this process writes files for all.
         need_known_sizes: Whether what the replicas run is compiled for sizes
@@ -44,12 +45,15 @@ class Replicas:
     def __init__(self, strategy):
         self._strategy = strategy
         self.count = strategy.num_replicas_in_sync
-        self.workers, self.is_chief = 1, True
+        self.workers = 1
+        number = 0
         if _has_several_workers(strategy):
             here = len(strategy.extended.worker_devices)
             self.workers = self.count // here
-            self.is_chief = _is_chief(strategy.cluster_resolver)
+            number = _number_of(strategy.cluster_resolver)
+        self.is_chief = number == 0
         self.here = self.count // self.workers
+        self.first_here = number * self.here
         self.need_known_sizes = _is_of(strategy, _OF_KNOWN_SIZES)
 
     @contextlib.contextmanager
@@ -90,10 +94,24 @@ class Replicas:
 
     def _gather(self, values):
         """Vectors of all workers, one after the other."""
-        if self._strategy not in _gathering:
-            _gathering[self._strategy] = _gathering_of(self._strategy)
+        return self._together("gather", values)
+
+    def _together(self, what, values):
+        known = _together.setdefault(self._strategy, {})
+        if what not in known:
+            known[what] = _TOGETHER[what](self._strategy)
         with self.scope():
-            return _gathering[self._strategy](values).numpy()
+            return known[what](values).numpy()
+
+    def sum_over_workers(self, values):
+        """Sum of what all workers have; all of them have to call it.
+
+        Args:
+            values: Array of one axis, of float64.
+        """
+        if self.workers == 1:
+            return values
+        return self._together("sum", values)
 
     def of_all(self, tell):
         """What the replicas of all workers have.
@@ -114,20 +132,43 @@ class Replicas:
         return found
 
 
-def _gathering_of(strategy):
-    """The function that gathers vectors of all workers of a strategy."""
+def _of_one_replica(strategy):
+    """A step in which one replica speaks for its worker."""
     here = len(strategy.extended.worker_devices)
 
-    def of_replica(values):
-        # One replica speaks for its worker.
+    def of_replica(values, otherwise):
         number = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return values if tf.get_static_value(number) % here == 0 else values[:0]
+        is_first = tf.get_static_value(number) % here == 0
+        return values if is_first else otherwise(values)
+
+    return of_replica
+
+
+# One trace of each alone: workers have to agree on how many there are.
+
+
+def _gathering(strategy):
+    step = _of_one_replica(strategy)
 
     def gather(values):
-        return strategy.gather(strategy.run(of_replica, args=(values,)), axis=0)
+        every = strategy.run(step, args=(values, lambda x: x[:0]))
+        return strategy.gather(every, axis=0)
 
-    # One trace alone: workers have to agree on how many there are.
     return tf.function(gather, input_signature=[tf.TensorSpec([None], "int32")])
+
+
+def _summing(strategy):
+    step = _of_one_replica(strategy)
+
+    def add_up(values):
+        every = strategy.run(step, args=(values, tf.zeros_like))
+        return strategy.reduce("SUM", every, axis=None)
+
+    spec = tf.TensorSpec([None], "float64")
+    return tf.function(add_up, input_signature=[spec])
+
+
+_TOGETHER = {"gather": _gathering, "sum": _summing}
 
 
 def replicas_of(model):
@@ -327,12 +368,12 @@ def _has_several_workers(strategy):
     )
 
 
-def _is_chief(resolver):
-    kind, number = resolver.task_type, resolver.task_id
-    if kind in (None, "chief"):
-        return True
-    jobs = resolver.cluster_spec().as_dict()
-    return kind == "worker" and number == 0 and "chief" not in jobs
+def _number_of(resolver):
+    """The number of this worker, the chief's is 0."""
+    if resolver.task_type in (None, "chief"):
+        return 0
+    has_chief = "chief" in resolver.cluster_spec().as_dict()
+    return resolver.task_id + has_chief
 
 
 def _is_of(strategy, names):

@@ -165,14 +165,24 @@ class NormStatistics:
             if getattr(norm, name, None) is not None
         ]
         copies = [backend.copies_of(each.value) for each in variables]
-        told = replicas.of_all(
-            lambda index: [backend.read(each[index]) for each in copies]
-        )
-        for each, values in zip(copies, zip(*told)):
-            # One that had no example in its last step knows nothing.
-            known = [x for x in values if np.isfinite(x).all()] or values
-            mean = np.mean(known, axis=0, dtype="float64")
-            backend.assign_copies(each, mean.astype(known[0].dtype))
+        values = [[backend.read(copy) for copy in each] for each in copies]
+        # A replica that had no example in its last step knows nothing.
+        known = [
+            [value for value in each if np.isfinite(value).all()]
+            for each in values
+        ]
+        here = [np.array([len(each) for each in known], "float64")]
+        for each, (first, *_) in zip(known, values):
+            none = np.zeros_like(first)
+            here.append(np.sum([none, *each], axis=0, dtype="float64").ravel())
+        told = replicas.sum_over_workers(np.concatenate(here))
+        counts, sums = np.split(told, [len(known)])
+        ends = np.cumsum([first.size for first, *_ in values])[:-1]
+        for index, total in enumerate(np.split(sums, ends)):
+            first = values[index][0]
+            if counts[index]:
+                mean = (total / counts[index]).reshape(first.shape)
+                backend.assign_copies(copies[index], mean.astype(first.dtype))
 
     def refresh(self, model):
         """Measures the statistics of the present network on what was kept.

@@ -29,9 +29,22 @@ def sgd(**kwargs):
     return keras.optimizers.SGD(0.05, momentum=0.9, **kwargs)
 
 
-def normed(x, filters=6, activate=True, synchronized=True, **kwargs):
+def normed(
+    x,
+    filters=6,
+    activate=True,
+    synchronized=True,
+    kernel_initializer="glorot_uniform",
+    **kwargs,
+):
     """Growable convolution and a batch norm."""
-    x = kgp.layers.GrowableConv2D(filters, 3, padding="same", use_bias=False)(x)
+    x = kgp.layers.GrowableConv2D(
+        filters,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=kernel_initializer,
+    )(x)
     x = layers.BatchNormalization(synchronized=synchronized, **kwargs)(x)
     return layers.ReLU()(x) if activate else x
 
@@ -97,6 +110,8 @@ class Run:
         **kwargs: Arguments of the model, and of `compile`.
     """
 
+    batch_size = 16
+
     def __init__(
         self,
         network,
@@ -122,7 +137,7 @@ class Run:
         with scope() if fits_inside else contextlib.nullcontext():
             self.history = self.fit(epochs)
 
-    def fit(self, epochs):
+    def fit(self, epochs, callbacks=()):
         model = self.model
 
         class Look(keras.callbacks.Callback):
@@ -132,11 +147,11 @@ class Run:
         return model.fit(
             self.x,
             self.y,
-            batch_size=16,
+            batch_size=self.batch_size,
             epochs=epochs,
             verbose=0,
             shuffle=False,
-            callbacks=[Look()],
+            callbacks=[Look(), *callbacks],
         ).history
 
     @property
