@@ -139,5 +139,5 @@ def test_on_the_digits_ordinary_norms_lead_to_nearly_the_same_structures():
     for mine, other in zip(one.structures, two.structures, strict=True):
         np.testing.assert_array_equal(mine.gates, other.gates)
     assert np.abs(np.array(one.widths) - two.widths).max() <= 2
-    np.testing.assert_allclose(one.losses[0], two.losses[0], rtol=0.05)
+    np.testing.assert_allclose(one.losses[0], two.losses[0], rtol=0.1)
     assert one.losses[0] != two.losses[0]
