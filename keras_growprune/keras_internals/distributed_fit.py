@@ -18,7 +18,7 @@ class DistributedFit:
         if self._distribute_strategy is None or not self._has_to_be_built():
             return
         with backend.replicas_of(self).scope():
-            for _, _, batches in iterator or ():
+            for *_, batches in iterator or ():
                 data_batch = backend.first_of_replicas(next(batches))
                 break
             self._symbolic_build(data_batch=data_batch)

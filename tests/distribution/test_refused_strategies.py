@@ -49,7 +49,10 @@ def test_a_strategy_with_parameter_servers_is_refused():
 
 
 def test_the_distribution_of_other_backends_is_refused():
-    distribution = keras.distribution.DataParallel(devices=["cpu:0"])
+    try:
+        distribution = keras.distribution.DataParallel(devices=["cpu:0"])
+    except AttributeError:
+        pytest.skip("this version of Keras has none for TensorFlow")
     network = replicas.residual(1)
     keras.distribution.set_distribution(distribution)
     try:
