@@ -4,13 +4,19 @@ r"""Grows an image classifier in one training, beside a full and a narrow one.
     python examples/image_classification.py --seeds=5
     python examples/image_classification.py --model=resnet8 --measure=flops \
         --budget=0.5 --width=1 --dataset=fashion_mnist
+    python examples/image_classification.py --strategy=mirrored
 
 Trains three networks the same way: the full network (by default a VGG-16 of
 half width), the uniformly narrow one under the same budget (by default 5 % of
 the parameters), and one that grows and prunes itself inside `fit`. Prints what
 the network looks like after each epoch and a closing table, writes the grown
 network as a SavedModel and as a plain `.keras` file, loads both back and checks
-that they answer alike.
+that they answer alike. Several workers, which go on from a backup when one of
+them has died:
+
+    python examples/launch_workers.py --workers=2 --restarts=3 -- \
+        examples/image_classification.py --strategy=multi_worker \
+        --backup=backups/run_1
 """
 
 import pathlib
@@ -20,6 +26,8 @@ import time
 import image_data
 import keras
 import numpy as np
+import strategies
+import tables
 import tensorflow as tf
 from absl import app
 from absl import flags
@@ -28,6 +36,7 @@ from absl import logging
 import keras_growprune as kgp
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(strategies)
 
 flags.DEFINE_string(
     "dataset", "digits", "'digits', or the name of a TFDS image set."
@@ -77,10 +86,32 @@ flags.DEFINE_integer(
     "seeds", 1, "Trains so many times, from this seed on.", lower_bound=1
 )
 flags.DEFINE_string("output", "grown", "Folder for what is written.")
+flags.DEFINE_string(
+    "backup",
+    None,
+    "Folder for backups of the growing network, of this run alone: started "
+    "again by the same command, it goes on after its last epoch (though the "
+    "order of the images begins anew). All workers must see it.",
+)
 
 
 class PrintStructure(keras.callbacks.Callback):
-    """One line per epoch: what the network looks like."""
+    """One line per epoch: what the network looks like.
+
+    Args:
+        backup: The `BackupAndRestore` that runs before it, or None.
+    """
+
+    def __init__(self, backup=None):
+        super().__init__()
+        self._backup = backup
+
+    def on_train_begin(self, logs=None):
+        if self._backup and self._backup.restored_epoch:
+            print(
+                f"going on after epoch {self._backup.restored_epoch}",
+                flush=True,
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         gates = self.model.structure.gates
@@ -138,33 +169,40 @@ def batches_of(images):
     return batch_size, len(images) // batch_size
 
 
-def train(model, data, seed, callbacks=()):
+def train(model, data, seed, strategy, callbacks=()):
     """Trains a model; returns its test accuracy and the seconds it took."""
     (images, labels), test = data
     batch_size, steps = batches_of(images)
     batches = image_data.batches(
         images, labels, batch_size, seed, FLAGS.augment, drop_remainder=True
     )
-    model.compile(
-        keras.optimizers.SGD(
-            learning_rate(steps * FLAGS.epochs),
-            momentum=0.9,
-            nesterov=True,
-        ),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    with strategy.scope():
+        model.compile(
+            keras.optimizers.SGD(
+                learning_rate(steps * FLAGS.epochs),
+                momentum=0.9,
+                nesterov=True,
+            ),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+    test_batch_size = strategy.batch_size(len(test[0]))
     started = time.perf_counter()
     history = model.fit(
-        batches,
+        strategy.prepared(batches),
         shuffle=False,  # they are shuffled already
         epochs=FLAGS.epochs,
         validation_data=test,
+        validation_batch_size=test_batch_size,
         verbose=0,
         callbacks=list(callbacks),
     )
     seconds = time.perf_counter() - started
-    return history.history["val_accuracy"][-1], seconds
+    # A run that goes on may have had its last epoch already.
+    accuracies = history.history.get("val_accuracy")
+    if accuracies is None:
+        accuracies = [model.evaluate(*test, test_batch_size, verbose=0)[1]]
+    return accuracies[-1], seconds
 
 
 def device_profile(shape, classes):
@@ -185,7 +223,8 @@ def print_table(rows):
     """Prints means over the seeds, and how far apart the seeds are.
 
     Args:
-        rows: One dict for each network and seed.
+        rows: One dict for each network and seed; NaN where there is nothing
+            to tell.
     """
     names = list(dict.fromkeys(row["name"] for row in rows))
     means = {
@@ -203,14 +242,18 @@ def print_table(rows):
     for name, row in means.items():
         seeds = [each["accuracy"] for each in rows if each["name"] == name]
         accuracy = f"{row['accuracy']:.2%}"
-        if len(seeds) > 1:
+        if np.isnan(row["accuracy"]):
+            accuracy = "-"
+        elif len(seeds) > 1:
             accuracy += f" +- {100 * np.std(seeds, ddof=1):.2f}"
-        shares = {key: f"({row[key] / full[key]:.2f})" for key in row}
         cells = [
-            f"{row['flops']:,.0f} {shares['flops']}",
-            f"{row['params']:,.0f} {shares['params']}",
-            f"{row['training']:.3g} {shares['training']}",
-            f"{row['seconds']:.1f} {shares['seconds']}",
+            tables.cell(row[key], full[key], form)
+            for key, form in (
+                ("flops", ",.0f"),
+                ("params", ",.0f"),
+                ("training", ".3g"),
+                ("seconds", ".1f"),
+            )
         ]
         print(
             f"{name:<16}{accuracy:>20}{cells[0]:>20}{cells[1]:>18}"
@@ -223,12 +266,12 @@ def print_table(rows):
         )
 
 
-def check_files(model, images, folder):
+def check_files(model, images, folder, strategy):
     """Writes the grown network, loads it back, compares the answers."""
     compact = model.compact()
     compact.save(folder / "compact.keras")
     model.export(folder / "saved_model")
-    expected = model.predict(images, verbose=0)
+    expected = strategy.answers(model, images)
     plain = keras.models.load_model(folder / "compact.keras")
     served = tf.saved_model.load(str(folder / "saved_model"))
     answers = {
@@ -242,14 +285,15 @@ def check_files(model, images, folder):
             sys.exit(f"{name} does not answer like the trained network")
 
 
-def train_all(seed, profile, data, cost_of):
-    """Trains the three networks.
+def train_all(seed, profile, data, cost_of, strategy):
+    """Trains the three networks, or those that can be.
 
     Args:
         seed: Seed of weights, order and growing.
         profile: A `DeviceProfile` or None.
         data: As `image_data.load` returns it.
         cost_of: Function of a model, its cost in what is bounded.
+        strategy: A `strategies.Strategy`.
 
     Returns:
         `(rows of the table, networks by name)`.
@@ -275,29 +319,43 @@ def train_all(seed, profile, data, cost_of):
         )
 
     keras.utils.set_random_seed(seed)
-    networks["full"] = full = keras.Model(*network(shape, classes))
+    with strategy.scope():
+        networks["full"] = full = keras.Model(*network(shape, classes))
     limit = FLAGS.budget * cost_of(full)
-    print(f"training the full network ({full.count_params():,} parameters)")
-    row("full", full, None, *train(full, data, seed))
-
-    narrow = narrow_network(shape, classes, cost_of, limit)
-    if narrow is None:  # its layers alone may cost more time
-        print("no uniformly narrow network is within the budget")
+    if strategy.trains_plain_networks:
+        print(f"training the full network ({full.count_params():,} parameters)")
+        row("full", full, None, *train(full, data, seed, strategy))
+        with strategy.scope():
+            narrow = narrow_network(shape, classes, cost_of, limit)
     else:
+        print("several workers: plain Keras trains no full and no narrow one")
+        row("full", full, None, np.nan, np.nan)
+        narrow = None
+
+    if narrow is not None:
         networks["uniformly narrow"] = narrow
         print(f"training the narrow one ({narrow.count_params():,} parameters)")
         keras.utils.set_random_seed(seed)
-        row("uniformly narrow", narrow, None, *train(narrow, data, seed))
+        result = train(narrow, data, seed, strategy)
+        row("uniformly narrow", narrow, None, *result)
+    elif strategy.trains_plain_networks:
+        # Its layers alone may cost more time.
+        print("no uniformly narrow network is within the budget")
 
     keras.utils.set_random_seed(seed)
-    networks["grown"] = grown = kgp.GrowPruneModel(
-        *network(shape, classes, growable=True),
-        budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}, profile=profile),
-        rule=FLAGS.rule,
-        width_multiple=FLAGS.width_multiple,
-    )
+    with strategy.scope():
+        networks["grown"] = grown = kgp.GrowPruneModel(
+            *network(shape, classes, growable=True),
+            budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}, profile=profile),
+            rule=FLAGS.rule,
+            width_multiple=FLAGS.width_multiple,
+        )
     print("growing")
-    result = train(grown, data, seed, [PrintStructure()])
+    callbacks = [PrintStructure()]
+    if FLAGS.backup:
+        backup = kgp.callbacks.BackupAndRestore(FLAGS.backup)
+        callbacks = [backup, PrintStructure(backup)]
+    result = train(grown, data, seed, strategy, callbacks)
     training = grown.ledger.total("training_flops")
     row("grown", grown.compact(), training, *result)
     print()
@@ -305,10 +363,30 @@ def train_all(seed, profile, data, cost_of):
     return rows, networks
 
 
-def main(argv):
-    del argv
-    logging.set_verbosity(logging.ERROR)
-    data = image_data.load(FLAGS.dataset, FLAGS.seed)
+def check_flags(strategy):
+    """Refuses flags that do not go together."""
+    if FLAGS.backup and FLAGS.seeds > 1:
+        raise app.UsageError("--backup is for one run: leave out --seeds.")
+    if (
+        FLAGS.measure == "latency"
+        and not FLAGS.profile
+        and strategy.workers > 1
+    ):
+        raise app.UsageError(
+            "Each worker would measure another profile, and grow another "
+            "network. Measure one first, and give it with --profile."
+        )
+    if FLAGS.batch_size < strategy.replicas:
+        raise app.UsageError(
+            f"--batch_size={FLAGS.batch_size} is fewer than one image for "
+            f"each of {strategy.replicas} replicas."
+        )
+
+
+def compare_networks(strategy):
+    """Trains the networks, and tells how they compare."""
+    check_flags(strategy)
+    data = strategy.load(lambda: image_data.load(FLAGS.dataset, FLAGS.seed))
     data = tuple(x[: FLAGS.examples] for x in data[0]), data[1]
     images, labels = data[0]
     profile = None
@@ -321,18 +399,30 @@ def main(argv):
     }[FLAGS.measure]
     rows = []
     for seed in range(FLAGS.seed, FLAGS.seed + FLAGS.seeds):
-        new, networks = train_all(seed, profile, data, cost_of)
+        new, networks = train_all(seed, profile, data, cost_of, strategy)
         rows += new
+    if not strategy.is_chief:
+        return
     print_table(rows)
     folder = pathlib.Path(FLAGS.output)
     folder.mkdir(parents=True, exist_ok=True)
     print()
-    check_files(networks["grown"], images[:256], folder)
+    check_files(networks["grown"], images[:256], folder, strategy)
     # A profile from a file may be another machine's: no time to compare with.
     if profile is not None and not FLAGS.profile:
         print()
         grown = networks.pop("grown")
-        profile.check({**networks, "grown": grown.compact()})
+        plain = {
+            name: strategy.on_one_device(network)
+            for name, network in networks.items()
+        }
+        profile.check({**plain, "grown": grown.compact()})
+
+
+def main(argv):
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    strategies.run(compare_networks)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@ r"""Grows a word-level language model, beside a full and a narrow one.
 
     python examples/language_modeling.py
     python examples/language_modeling.py --data=ptb --size=small
+    python examples/language_modeling.py --strategy=mirrored
 
 Trains three LSTM networks the same way (Zaremba et al., 2014): the full one,
 the uniformly narrow one of as many parameters as the budget allows, and one
 that grows and prunes itself inside `fit`. Prints a closing table, and text that
 the grown network writes. Without `--data` the text is the language reference
-that every Python carries.
+that every Python carries. With several GPUs (`--strategy`), each reads its part
+of the streams and carries the states of these.
 """
 
 import dataclasses
@@ -17,6 +19,8 @@ import sys
 import keras
 import language_training
 import numpy as np
+import strategies
+import tables
 import text_data
 from absl import app
 from absl import flags
@@ -25,6 +29,7 @@ from absl import logging
 import keras_growprune as kgp
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(strategies)
 
 flags.DEFINE_string(
     "data", None, "Folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt."
@@ -78,6 +83,17 @@ def chosen_recipe():
         if FLAGS[name].value is not None
     }
     return dataclasses.replace(recipe, **changes)
+
+
+def recipe_of_replica(recipe, replicas):
+    """The recipe of what one of several replicas reads."""
+    if recipe.batch_size % replicas:
+        raise app.UsageError(
+            f"{recipe.batch_size} streams of text cannot be dealt out evenly "
+            f"to {replicas} replicas."
+        )
+    batch_size = recipe.batch_size // replicas
+    return dataclasses.replace(recipe, batch_size=batch_size)
 
 
 def network(recipe, words, units=None, growable=False, single=False):
@@ -136,20 +152,22 @@ def print_table(rows):
     print(f"\n{'network':<16}{'test perplexity':>16}{titles}")
     for row in rows:
         cells = [
-            f"{row[key]:{form}} ({row[key] / full[key]:.2f})"
+            tables.cell(row[key], full[key], form)
             for key, form in columns.values()
         ]
+        perplexity = tables.cell(row["perplexity"], np.nan, ".1f")
         print(
-            f"{row['name']:<16}{row['perplexity']:>16.1f}"
+            f"{row['name']:<16}{perplexity:>16}"
             + "".join(f"{cell:>20}" for cell in cells)
         )
 
 
-def main(argv):
-    del argv
-    logging.set_verbosity(logging.ERROR)
+def compare_networks(strategy):
+    """Trains the networks, and tells how they compare."""
     corpus = text_data.load(FLAGS.data)
     recipe = chosen_recipe()
+    # A network carries a state for each stream that its replica reads.
+    of_replica = recipe_of_replica(recipe, strategy.replicas)
     words = corpus.words
     print(
         f"{len(corpus.train):,} words of training text, {len(words):,} "
@@ -162,7 +180,8 @@ def main(argv):
     rows, models = [], {}
 
     def finish(name, model, seconds, training=None):
-        """Measures a trained network for the table."""
+        """Measures a network for the table; NaN seconds: it is not trained."""
+        model = strategy.on_one_device(model)
         flops = kgp.count_flops(model) / recipe.steps
         if training is None:
             training = 3 * flops * len(corpus.train) * recipe.epochs
@@ -174,8 +193,10 @@ def main(argv):
         rows.append(
             dict(
                 name=name,
-                perplexity=language_training.perplexity(
-                    model, corpus.test, recipe
+                perplexity=np.nan
+                if np.isnan(seconds)
+                else language_training.perplexity(
+                    model, corpus.test, of_replica
                 ),
                 flops=flops,
                 params=model.count_params(),
@@ -197,34 +218,45 @@ def main(argv):
         )[1]
 
     keras.utils.set_random_seed(FLAGS.seed)
-    full = keras.Model(*network(recipe, words))
-    print(f"training the full network ({full.count_params():,} parameters)")
-    finish("full", full, train(full))
+    with strategy.scope():
+        full = keras.Model(*network(of_replica, words))
+    if strategy.trains_plain_networks:
+        print(f"training the full network ({full.count_params():,} parameters)")
+        finish("full", full, train(full))
 
-    keras.utils.set_random_seed(FLAGS.seed)
-    limit = FLAGS.budget * cost_of(full)
-    narrow = narrow_network(recipe, words, cost_of, limit)
-    print(f"training the narrow one ({narrow.count_params():,} parameters)")
-    finish("uniformly narrow", narrow, train(narrow))
+        keras.utils.set_random_seed(FLAGS.seed)
+        limit = FLAGS.budget * cost_of(full)
+        with strategy.scope():
+            narrow = narrow_network(of_replica, words, cost_of, limit)
+        print(f"training the narrow one ({narrow.count_params():,} parameters)")
+        finish("uniformly narrow", narrow, train(narrow))
+    else:
+        print("several workers: plain Keras trains no full and no narrow one")
+        finish("full", full, np.nan)
 
     # The paper's rule draws its structures for most of the run.
     moments = {"settle_at": 0.8} if FLAGS.rule == "paper" else {}
     keras.utils.set_random_seed(FLAGS.seed)
-    grown = kgp.GrowPruneModel(
-        *network(recipe, words, growable=True),
-        budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}),
-        schedule=kgp.GrowthSchedule.around(
-            FLAGS.budget, restructure_every=FLAGS.restructure_every, **moments
-        ),
-        rule=FLAGS.rule,
-    )
+    with strategy.scope():
+        grown = kgp.GrowPruneModel(
+            *network(of_replica, words, growable=True),
+            budget=kgp.Budget(**{FLAGS.measure: FLAGS.budget}),
+            schedule=kgp.GrowthSchedule.around(
+                FLAGS.budget,
+                restructure_every=FLAGS.restructure_every,
+                **moments,
+            ),
+            rule=FLAGS.rule,
+        )
     print("growing")
     seconds = train(grown, [PrintStructure()], gate_rate=FLAGS.gate_rate)
+    if not strategy.is_chief:
+        return
     compact = grown.compact()
     training = grown.ledger.total("training_flops")
     finish("grown", compact, seconds, training)
 
-    rates = language_training.tokens_per_second(models, recipe, len(words))
+    rates = language_training.tokens_per_second(models, of_replica, len(words))
     for row in rows:
         row["rate"] = rates[row["name"]]
     print()
@@ -236,6 +268,12 @@ def main(argv):
     compact.save(folder / "compact.keras")
     (folder / "words.txt").write_text("\n".join(words), encoding="utf-8")
     print(f"wrote {folder / 'compact.keras'} and {folder / 'words.txt'}")
+
+
+def main(argv):
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    strategies.run(compare_networks)
 
 
 if __name__ == "__main__":

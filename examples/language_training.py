@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import text_data
 
+import keras_growprune as kgp
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -99,17 +101,22 @@ def train(model, corpus, recipe, callbacks=(), gate_rate=None, **fit):
         # The paper's loss is a sum over steps, Keras's is a mean.
         return recipe.learning_rate * recipe.steps * recipe.decay**late
 
-    gates = {}
-    if gate_rate is not None:
-        gates = {"gate_optimizer": keras.optimizers.SGD(gate_rate)}
-    model.compile(
-        keras.optimizers.SGD(
-            learning_rate(0), global_clipnorm=recipe.clip / recipe.steps
-        ),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[Perplexity()],
-        **gates,
-    )
+    clip = recipe.clip / recipe.steps
+    strategy = model.distribute_strategy
+    if not isinstance(model, kgp.GrowPruneModel):
+        # Of several replicas, plain Keras clips what each one contributes; a
+        # growing network clips the sum.
+        clip /= strategy.num_replicas_in_sync
+    with strategy.scope():
+        gates = {}
+        if gate_rate is not None:
+            gates = {"gate_optimizer": keras.optimizers.SGD(gate_rate)}
+        model.compile(
+            keras.optimizers.SGD(learning_rate(0), global_clipnorm=clip),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[Perplexity()],
+            **gates,
+        )
     started = time.perf_counter()
     history = model.fit(
         *text_data.streams(corpus.train, recipe.batch_size, recipe.steps),

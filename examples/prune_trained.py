@@ -2,6 +2,7 @@ r"""Halves a network that plain Keras has trained to the end.
 
     python examples/prune_trained.py
     python examples/prune_trained.py --dataset=fashion_mnist --width=0.5
+    python examples/prune_trained.py --strategy=mirrored
 
 Trains a network as usual. Then `kgp.growable(network, start="weights")` makes
 a growing model of it, which begins with all units and their weights, and a few
@@ -14,12 +15,16 @@ import pathlib
 import image_data
 import keras
 import numpy as np
+import strategies
 from absl import app
 from absl import flags
+from absl import logging
 
 import keras_growprune as kgp
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(strategies)
+
 flags.DEFINE_string(
     "dataset", "digits", "'digits', or the name of a TFDS image set."
 )
@@ -33,7 +38,12 @@ flags.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate.")
 flags.DEFINE_float("pruning_rate", 0.02, "Initial rate with the budget.")
 flags.DEFINE_integer("seed", 0, "Seed of weights, order and pruning.")
-flags.DEFINE_string("output", "pruned", "Folder for the pruned network.")
+flags.DEFINE_string(
+    "output",
+    "pruned",
+    "Folder for the pruned network. Several workers must see it: they read "
+    "the trained network there.",
+)
 
 
 def network(shape, classes):
@@ -55,52 +65,91 @@ def network(shape, classes):
     return keras.Model(inputs, layers.Dense(classes)(x))
 
 
-def train(model, data, epochs, learning_rate, verbose=0):
+def train(model, data, strategy, epochs, learning_rate, verbose=0):
     """Trains a model; returns its test accuracy."""
     (images, labels), test = data
-    steps = -(-len(images) // FLAGS.batch_size) * epochs
-    model.compile(
-        keras.optimizers.SGD(
-            keras.optimizers.schedules.CosineDecay(learning_rate, steps),
-            momentum=0.9,
-            nesterov=True,
-        ),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+    batch_size, test_batch_size = (
+        strategy.batch_size(len(x), FLAGS.batch_size) for x in (images, test[0])
     )
+    steps = -(-len(images) // batch_size) * epochs
+    with model.distribute_strategy.scope():
+        model.compile(
+            keras.optimizers.SGD(
+                keras.optimizers.schedules.CosineDecay(learning_rate, steps),
+                momentum=0.9,
+                nesterov=True,
+            ),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
     history = model.fit(
         images,
         labels,
-        batch_size=FLAGS.batch_size,
+        batch_size=batch_size,
         epochs=epochs,
         validation_data=test,
+        validation_batch_size=test_batch_size,
         verbose=verbose,
     )
     return history.history["val_accuracy"][-1]
 
 
-def main(argv):
-    del argv
-    keras.utils.set_random_seed(FLAGS.seed)
-    data = image_data.load(FLAGS.dataset)
+def trained_network(data, strategy, folder):
+    """`(the network to be pruned, its test accuracy)`."""
     (images, labels), _ = data
-    trained = network(images.shape[1:], int(np.max(labels)) + 1)
-    before = train(trained, data, FLAGS.epochs, FLAGS.learning_rate)
+    shape, classes = images.shape[1:], int(np.max(labels)) + 1
+    if strategy.trains_plain_networks:
+        with strategy.scope():
+            model = network(shape, classes)
+        return model, train(
+            model, data, strategy, FLAGS.epochs, FLAGS.learning_rate
+        )
 
-    model = kgp.growable(
-        trained,
-        kgp.Budget(flops=FLAGS.budget),
-        start="weights",
-        seed=FLAGS.seed,
-    )
+    # Plain Keras does not train under several workers: the chief trains it
+    # for all, who then read the same weights.
+    accuracy, path = None, folder / "trained.keras"
+    if strategy.is_chief:
+        print("several workers: worker 0 alone trains the network to be pruned")
+        model = network(shape, classes)
+        accuracy = train(
+            model, data, strategy, FLAGS.epochs, FLAGS.learning_rate
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+    strategy.wait_for_all()
+    # From here on all of them draw the same random numbers.
+    keras.utils.set_random_seed(FLAGS.seed)
+    return keras.models.load_model(path), accuracy
+
+
+def prune(strategy):
+    """Trains a network and prunes it."""
+    keras.utils.set_random_seed(FLAGS.seed)
+    data = strategy.load(lambda: image_data.load(FLAGS.dataset))
+    folder = pathlib.Path(FLAGS.output)
+    trained, before = trained_network(data, strategy, folder)
+
+    with strategy.scope():
+        model = kgp.growable(
+            trained,
+            kgp.Budget(flops=FLAGS.budget),
+            start="weights",
+            seed=FLAGS.seed,
+        )
     print(model.coupling_report())
     after = train(
-        model, data, FLAGS.pruning_epochs, FLAGS.pruning_rate, verbose=2
+        model,
+        data,
+        strategy,
+        FLAGS.pruning_epochs,
+        FLAGS.pruning_rate,
+        verbose=2,
     )
     model.structure_summary()
 
+    if not strategy.is_chief:
+        return
     small = model.compact()
-    folder = pathlib.Path(FLAGS.output)
     folder.mkdir(parents=True, exist_ok=True)
     small.save(folder / "pruned.keras")
     print(
@@ -115,6 +164,12 @@ def main(argv):
             f"{model.count_params():>12,}"
         )
     print(f"wrote {folder / 'pruned.keras'}")
+
+
+def main(argv):
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    strategies.run(prune)
 
 
 if __name__ == "__main__":

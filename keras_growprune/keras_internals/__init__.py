@@ -38,6 +38,7 @@ from keras_growprune.keras_internals.graphs import without_time
 from keras_growprune.keras_internals.layer_sharing import LayerSharing
 from keras_growprune.keras_internals.layer_sharing import release_memory
 from keras_growprune.keras_internals.layers import all_layers
+from keras_growprune.keras_internals.layers import carried_states
 from keras_growprune.keras_internals.layers import clone_operation
 from keras_growprune.keras_internals.layers import layers_of_applications
 from keras_growprune.keras_internals.layers import operation_name
@@ -103,6 +104,7 @@ __all__ = [
     "assign_elastic",
     "call_training_only",
     "carry_accumulators",
+    "carried_states",
     "changing_arguments",
     "check_optimizer_can_be_carried",
     "check_versions",

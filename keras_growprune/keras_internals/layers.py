@@ -129,3 +129,16 @@ def all_layers(model):
 def takes_training(operation):
     """Whether an operation's `call` has the argument `training`."""
     return bool(getattr(operation, "_call_has_training_arg", False))
+
+
+def carried_states(model):
+    """What recurrent layers carry from batch to batch, a list of variables.
+
+    Keras does not count it among the variables of a model.
+    """
+    states = [getattr(each, "states", None) for each in all_layers(model)]
+    return [
+        state
+        for state in keras.tree.flatten(states)
+        if isinstance(state, keras.Variable)
+    ]

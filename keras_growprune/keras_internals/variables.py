@@ -75,11 +75,20 @@ def resize_variable(variable, value):
 
     Traced functions do not follow, nor do optimizers: see `OptimizerIndex`.
 
+    Args:
+        variable: A `keras.Variable`.
+        value: Array, or a list of one for each replica of this worker.
+
     Returns:
         The TensorFlow variable that was replaced.
     """
     before = variable.value
-    variable._initialize(value)
+    if isinstance(value, list):
+        values, value = value, value[0]
+        variable._initialize(value)
+        assign_copies(variable, values)
+    else:
+        variable._initialize(value)
     variable._shape = tuple(value.shape)
     variable._ndim = len(value.shape)
     return before

@@ -59,6 +59,8 @@ class Change:
             value, slots = self._store.active(index, self._new[index])
             old_value, old_slots = before[index]
             variable = self._map.weights[index].variable
+            own = self._of_each_replica(index, value)
+            old_value, value = own or (old_value, value)
             self._plan.append((variable, old_value, value))
             for name, slot in self._store.slot_variables(index):
                 self._plan.append((slot, old_slots[name], slots[name]))
@@ -126,6 +128,33 @@ class Change:
             or (draws and self._store.has_newcomers(index, after))
         ]
 
+    def _of_each_replica(self, index, value):
+        """What each replica has alone, and what becomes of it.
+
+        States that are carried from batch to batch, say.
+
+        Args:
+            index: Index of a weight.
+            value: Its new value, of units that come.
+
+        Returns:
+            `(old values, new values)`, or None where all have the same.
+        """
+        weight = self._map.weights[index]
+        if not self._store.is_state(weight):
+            return None
+        before = keras_internals.read_copies(weight.variable)
+        if all(np.array_equal(before[0], each) for each in before[1:]):
+            return None
+        old, new = self._old[index], self._new[index]
+        after = []
+        for each in before:
+            whole = np.zeros(weight.full_shape, each.dtype)
+            whole[np.ix_(*new)] = value
+            whole[np.ix_(*old)] = each
+            after.append(whole[np.ix_(*new)])
+        return before, after
+
     def _make_identity(self, gate, statistics):
         """Lets a layer that comes for the first time change nothing."""
         blueprint = self._network.blueprint
@@ -184,6 +213,12 @@ class Change:
 
 
 def _assign(transaction, variable, old, new):
+    if isinstance(new, list):  # of each replica
+        transaction.do(
+            lambda: keras_internals.assign_copies(variable, new),
+            undo=lambda: keras_internals.assign_copies(variable, old),
+        )
+        return
     if not keras_internals.is_elastic(variable):  # its size never changes
         transaction.do(
             lambda: variable.assign(new), undo=lambda: variable.assign(old)

@@ -41,7 +41,7 @@ class HostStore:
             value = weight.variable.numpy()
             labelled = sum(units is not None for units in weight.units)
             is_given = not weight.layer.trainable
-            is_state = self._is_state(weight) and not is_given
+            is_state = self.is_state(weight) and not is_given
             is_kernel = value.ndim > 1 and labelled > 0
             is_kernel = is_kernel and not is_state and not is_given
             self._given.append(is_given)
@@ -74,7 +74,8 @@ class HostStore:
         return arrays[key]
 
     @staticmethod
-    def _is_state(weight):
+    def is_state(weight):
+        """Whether steps change a weight without training it."""
         return weight.attribute in axes_of(weight.layer).states
 
     @staticmethod
@@ -138,7 +139,7 @@ class HostStore:
         """
         where = np.ix_(*entries)
         read = keras_internals.read_variable
-        is_state = self._is_state(self._map.weights[index])
+        is_state = self.is_state(self._map.weights[index])
         if is_state and not self._given[index]:
             self.values[index][...] = 0  # what left is out of date
         value = read(self._map.weights[index].variable)

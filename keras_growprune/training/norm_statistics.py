@@ -275,15 +275,18 @@ class NormStatistics:
             if but_norms
         }
         before = [
-            (variable, backend.tensor_of(variable))
-            for variable in model.non_trainable_variables
+            (variable, keras_internals.read_copies(variable))
+            for variable in (
+                *model.non_trainable_variables,
+                *keras_internals.carried_states(model),
+            )
             if id(variable) not in own
         ]
         try:
             yield
         finally:
-            for variable, value in before:
-                variable.assign(value)
+            for variable, values in before:
+                keras_internals.assign_copies(variable, values)
 
     def _batches(self):
         """The examples kept, in lists of inputs that the model can take."""

@@ -141,3 +141,37 @@ def test_on_the_digits_ordinary_norms_lead_to_nearly_the_same_structures():
     assert np.abs(np.array(one.widths) - two.widths).max() <= 2
     np.testing.assert_allclose(one.losses[0], two.losses[0], rtol=0.1)
     assert one.losses[0] != two.losses[0]
+
+
+def test_states_that_replicas_carry_alone_stay_their_own():
+    keras.utils.set_random_seed(0)
+    with two_replicas().scope():
+        inputs = keras.Input(batch_shape=(2, 3, 2))
+        recurrent = kgp.layers.GatedLSTM(4, stateful=True)
+        outputs = layers.BatchNormalization()(recurrent(inputs))
+        outputs = layers.Dense(1)(outputs)
+        budget = kgp.Budget(params=1.0)
+        model = kgp.GrowPruneModel(inputs, outputs, budget, seed=0)
+        model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(4, 3, 2)).astype("float32")
+    model.fit(x, x[:, 0, :1], batch_size=4, epochs=1, verbose=0)
+
+    def states():
+        return [
+            [each.numpy() for each in backend.copies_of(state.value)]
+            for state in recurrent.states
+        ]
+
+    before, whole = states(), model.structure
+    assert not np.array_equal(*before[0])
+    units = whole.units.copy()
+    units[-1] = False
+    model.restructure(kgp.Structure(units, whole.gates))
+    for old, new in zip(before, states()):
+        for one, other in zip(old, new):
+            np.testing.assert_array_equal(one[:, :-1], other)
+    model.restructure(whole)
+    for old, new in zip(before, states()):
+        for one, other in zip(old, new):
+            np.testing.assert_array_equal(one[:, :-1], other[:, :-1])
+            np.testing.assert_array_equal(other[:, -1], 0.0)

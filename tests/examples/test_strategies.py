@@ -72,6 +72,7 @@ def epochs(output):
     return re.findall(r"^epoch +\d.*", output, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_main_job_trains_on_several_replicas(tmp_path):
     output = classify(tmp_path, "--strategy=mirrored", "--epochs=2")
     for name in ("full", "uniformly narrow", "grown"):

@@ -317,10 +317,14 @@ def carried_state(batch=8, recurrent=kgp.layers.GatedGRU):
 
 
 def others(model):
-    """All variables but the statistics of norms."""
-    return {
+    """All variables but the statistics of norms, and what is carried."""
+    found = {
         v.path: v.numpy() for v in model.variables if "moving" not in v.path
     }
+    for layer in model.layers:
+        for index, state in enumerate(getattr(layer, "states", None) or []):
+            found[f"{layer.name}.states.{index}"] = state.numpy()
+    return found
 
 
 def test_a_refresh_runs_in_the_batch_size_that_the_input_fixes():
