@@ -39,6 +39,7 @@ def assert_sizes_are_known(model):
     assert "strategy" in model.coupling_report().traced_anew
 
 
+@pytest.mark.slow
 def test_each_structure_is_compiled_once_and_decided_as_ever(known_sizes):
     run = compiled(replicas.residual)
     assert_sizes_are_known(run.model)

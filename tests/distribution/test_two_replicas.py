@@ -44,9 +44,9 @@ def adamw():
 CASES = {
     "residual": dict(network=replicas.residual),
     "skips": dict(network=replicas.skips),
-    "recurrent": dict(network=replicas.recurrent),
 }
 MORE = {
+    "recurrent": dict(network=replicas.recurrent),
     "inside": dict(network=replicas.residual, fits_inside=True),
     "clipped": dict(
         network=replicas.residual, optimizer=lambda: sgd(global_clipnorm=0.1)

@@ -102,6 +102,7 @@ def test_the_others_may_end_by_themselves(program, tmp_path):
     assert "[0] put in order\n" in result.stdout
 
 
+@pytest.mark.slow
 def test_who_does_not_listen_is_ended_all_the_same(program, monkeypatch):
     path = program(
         "import signal\n"
