@@ -10,6 +10,7 @@ each other. And computes from that, for a ResNet-50 on ImageNet, what one change
 costs on 1, 8, 256 and 4,096 replicas, as a share of an epoch.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -103,7 +104,8 @@ def measure_replicas():
     """Times one device and two replicas in turn.
 
     Returns:
-        `(model, median seconds of a decision and a change on one device)`.
+        `(model, median seconds of a decision and a change on one device,
+        median seconds of what has to be compared)`.
     """
     import contextlib
 
@@ -157,7 +159,18 @@ def measure_replicas():
     deciding = [seconds(lambda: decide(model)) for _ in range(10)]
     print(f"a decision: {milliseconds(deciding[2:])}")
     took = statistics.median(changes["one device"])
-    return model, took + statistics.median(deciding)
+    comparing = statistics.median(
+        [seconds(lambda: digest(model)) for _ in range(10)]
+    )
+    return model, took + statistics.median(deciding), comparing
+
+
+def digest(model):
+    """What is computed of all values, to compare workers."""
+    found = hashlib.blake2b(digest_size=16)
+    for variable in (*model.variables, *model.optimizer.variables):
+        found.update(variable.numpy().tobytes())
+    return found.digest()
 
 
 def decide(model):
@@ -246,11 +259,12 @@ def sizes(model):
     return 2 * 4 * count, 8 * averages  # weights and one slot; as float64
 
 
-def compute(change, weights, averages):
+def compute(change, comparing, weights, averages):
     """Prints what one change costs, of an epoch of ImageNet.
 
     Args:
         change: Seconds of a decision and a change on one device.
+        comparing: Seconds in which a worker computes what is compared.
         weights: Bytes of the weights and slots in the network.
         averages: Bytes of the averages of norms.
     """
@@ -271,7 +285,11 @@ def compute(change, weights, averages):
         epoch = IMAGENET / (FLAGS.images * count)
         sent = 0 if workers == 1 else 2 * averages + examples + 49 * workers
         rounds = 0 if workers == 1 else 6 * (workers - 1).bit_length()
-        took = change + (here - 1) * weights / (FLAGS.host_link * 1e9)
+        took = (
+            change
+            + comparing * (workers > 1)
+            + (here - 1) * weights / (FLAGS.host_link * 1e9)
+        )
         took += sent / (FLAGS.network * 1e9) + rounds * FLAGS.latency
         print(
             f"{count:>8,}{workers:>9,}{epoch:>11,.1f}"
@@ -286,9 +304,9 @@ def main(argv):
     if FLAGS.worker is not None:
         be_a_worker()
         return
-    model, change = measure_replicas()
+    model, change, comparing = measure_replicas()
     measure_workers()
-    compute(change, *sizes(model))
+    compute(change, comparing, *sizes(model))
 
 
 if __name__ == "__main__":
