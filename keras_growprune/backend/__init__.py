@@ -3,22 +3,21 @@
 Another backend is another module with the names of `tensorflow`.
 """
 
+from keras_growprune.backend.copies import copies_of
 from keras_growprune.backend.examples import Examples
+from keras_growprune.backend.replica_step import first_of_replicas
+from keras_growprune.backend.replica_step import is_first_replica
+from keras_growprune.backend.replica_step import nothing_from_empty
+from keras_growprune.backend.replica_step import replica_count
+from keras_growprune.backend.replica_step import sum_over_replicas
+from keras_growprune.backend.replica_step import to_be_averaged
 from keras_growprune.backend.replicas import Replicas
-from keras_growprune.backend.replicas import copies_of
-from keras_growprune.backend.replicas import first_of_replicas
 from keras_growprune.backend.replicas import in_scope
-from keras_growprune.backend.replicas import is_first_replica
-from keras_growprune.backend.replicas import is_in_scope
-from keras_growprune.backend.replicas import is_lost_worker
-from keras_growprune.backend.replicas import may_update_conditionally
-from keras_growprune.backend.replicas import nothing_from_empty
 from keras_growprune.backend.replicas import present_replicas
-from keras_growprune.backend.replicas import replica_count
 from keras_growprune.backend.replicas import replicas_of
-from keras_growprune.backend.replicas import sum_over_replicas
-from keras_growprune.backend.replicas import to_be_averaged
-from keras_growprune.backend.replicas import why_strategy_is_refused
+from keras_growprune.backend.strategies import is_in_scope
+from keras_growprune.backend.strategies import may_update_conditionally
+from keras_growprune.backend.strategies import why_strategy_is_refused
 from keras_growprune.backend.tensorflow import IndexVector
 from keras_growprune.backend.tensorflow import assign
 from keras_growprune.backend.tensorflow import assign_copies
@@ -45,6 +44,7 @@ from keras_growprune.backend.tensorflow import tensor_of
 from keras_growprune.backend.tensorflow import traced
 from keras_growprune.backend.tensorflow_trials import call_with_unknown_sizes
 from keras_growprune.backend.tensorflow_trials import value_by_shape
+from keras_growprune.backend.workers import is_lost as is_lost_worker
 
 __all__ = [
     "Examples",

@@ -10,8 +10,8 @@ import io
 import numpy as np
 import tensorflow as tf
 
+from keras_growprune.backend.copies import copies_of
 from keras_growprune.backend.examples import on_the_device
-from keras_growprune.backend.replicas import copies_of
 from keras_growprune.backend.replicas import present_replicas
 
 
