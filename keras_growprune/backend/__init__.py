@@ -1,6 +1,6 @@
 """What differs between the backends of Keras, behind one set of names.
 
-Another backend is another module with the names of `tensorflow`.
+Another backend is another set of modules with these names.
 """
 
 from keras_growprune.backend.copies import copies_of
