@@ -5,6 +5,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import layers
 
@@ -34,7 +35,6 @@ def normed(
     filters=6,
     activate=True,
     synchronized=True,
-    kernel_initializer="glorot_uniform",
     **kwargs,
 ):
     """Growable convolution and a batch norm."""
@@ -43,7 +43,6 @@ def normed(
         3,
         padding="same",
         use_bias=False,
-        kernel_initializer=kernel_initializer,
     )(x)
     x = layers.BatchNormalization(synchronized=synchronized, **kwargs)(x)
     return layers.ReLU()(x) if activate else x
@@ -164,6 +163,63 @@ class Run:
 
     def ledger(self, name):
         return [epoch[name] for epoch in self.model.ledger.epochs]
+
+
+def digits_network(norms):
+    """A residual network for the digits.
+
+    Args:
+        norms: None, `"ordinary"` or `"synchronized"`.
+    """
+
+    def block(x, activate=True):
+        x = kgp.layers.GrowableConv2D(
+            16,
+            3,
+            padding="same",
+            use_bias=not norms,
+            kernel_initializer="he_normal",
+        )(x)
+        if norms:
+            x = layers.BatchNormalization(
+                momentum=0.9, synchronized=norms == "synchronized"
+            )(x)
+        return layers.ReLU()(x) if activate else x
+
+    inputs = keras.Input((8, 8, 1))
+    x = block(inputs)
+    for _ in range(2):
+        y = block(block(x), activate=False)
+        x = layers.ReLU()(kgp.layers.GatedAdd()([x, y]))
+    x = layers.Flatten()(layers.MaxPooling2D()(x))
+    return inputs, layers.Dense(10)(x)
+
+
+class OnDigits(Run):
+    """Ten epochs of the digits."""
+
+    batch_size = 64
+
+    def __init__(self, network, strategy=None, rate=0.05):
+        super().__init__(
+            network,
+            strategy,
+            lambda: keras.optimizers.SGD(rate, momentum=0.9),
+            epochs=10,
+        )
+
+    def fit(self, epochs):
+        datasets = pytest.importorskip("sklearn.datasets")
+        digits = datasets.load_digits()
+        order = np.random.default_rng(0).permutation(len(digits.images))[:1280]
+        self.x = digits.images[order, :, :, None] / 8 - 1
+        self.y, self.widths = digits.target[order], []
+        look = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: self.widths.append(
+                list(self.model.widths.values())
+            )
+        )
+        return super().fit(epochs, [look])
 
 
 def copies(model):

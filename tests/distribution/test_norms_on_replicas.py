@@ -94,47 +94,27 @@ def test_no_more_replicas_are_asked_than_examples_may_be_kept():
     assert keep(256, memory=12) == [[19]]
 
 
-def digits_network():
-    def block(x, **kwargs):
-        return replicas.normed(
-            x,
-            16,
-            synchronized=False,
-            momentum=0.9,
-            kernel_initializer="he_normal",
-            **kwargs,
-        )
+@pytest.mark.slow
+def test_on_the_digits_without_norms_all_is_the_same_in_single_precision():
+    def network():
+        return replicas.digits_network(norms=None)
 
-    inputs = keras.Input((8, 8, 1))
-    x = block(inputs)
-    for _ in range(2):
-        y = block(block(x), activate=False)
-        x = layers.ReLU()(kgp.layers.GatedAdd()([x, y]))
-    x = layers.Flatten()(layers.MaxPooling2D()(x))
-    return inputs, layers.Dense(10)(x)
+    one = replicas.OnDigits(network, rate=0.01)
+    two = replicas.OnDigits(network, two_replicas(), rate=0.01)
+    assert one.changes() > 2
+    assert one.structures == two.structures
+    np.testing.assert_allclose(one.losses, two.losses, rtol=1e-4)
 
 
 @pytest.mark.slow
 def test_on_the_digits_ordinary_norms_lead_to_nearly_the_same_structures():
     """Each replica normalizes its half of a batch: that is another network."""
-    datasets = pytest.importorskip("sklearn.datasets")
-    digits = datasets.load_digits()
 
-    class OnDigits(Run):
-        batch_size = 64
+    def network():
+        return replicas.digits_network(norms="ordinary")
 
-        def fit(self, epochs):
-            x = (digits.images[:1280, :, :, None] / 8 - 1).astype("float32")
-            self.x, self.y, self.widths = x, digits.target[:1280], []
-            look = keras.callbacks.LambdaCallback(
-                on_epoch_end=lambda epoch, logs: self.widths.append(
-                    list(self.model.widths.values())
-                )
-            )
-            return super().fit(epochs, [look])
-
-    one = OnDigits(digits_network, epochs=10)
-    two = OnDigits(digits_network, two_replicas(), epochs=10)
+    one = replicas.OnDigits(network)
+    two = replicas.OnDigits(network, two_replicas())
     assert one.changes() > 2
     for mine, other in zip(one.structures, two.structures, strict=True):
         np.testing.assert_array_equal(mine.gates, other.gates)

@@ -136,6 +136,20 @@ def test_two_replicas_decide_and_train_as_one_device(case):
     replicas.assert_replicas_agree(two.model)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("norms", [None, "synchronized"])
+def test_ten_epochs_of_the_digits_are_those_of_one_device(norms):
+    def network():
+        return replicas.digits_network(norms)
+
+    one = replicas.OnDigits(network)
+    two = replicas.OnDigits(network, two_replicas())
+    assert one.changes() > 2
+    assert one.structures == two.structures
+    if REPORTS_ALL_REPLICAS:
+        np.testing.assert_allclose(one.losses, two.losses, rtol=1e-6)
+
+
 def test_a_change_takes_no_more_traces_than_on_one_device():
     one, two = on_one_device(), on_two_replicas()
     assert len(one.ledger("traces")) == len(two.ledger("traces"))
