@@ -193,6 +193,7 @@ def kept_best(best, wrap, tmp_path):
     return keras.models.load_model(path)
 
 
+@pytest.mark.slow
 def test_a_best_file_above_the_budget_is_said_to_be(tmp_path):
     def run(best, wrap=lambda callback: callback):
         kept_best(best, wrap, tmp_path)

@@ -83,7 +83,11 @@ if kgp.layers.GrowableReversibleEmbedding is not None:
 @pytest.mark.parametrize(
     "network, rule",
     [
-        *zip(NETWORKS, ("saliency", "paper") * 2),
+        *zip(NETWORKS[:2], ("saliency", "paper")),
+        *(
+            pytest.param(network, rule, marks=pytest.mark.slow)
+            for network, rule in zip(NETWORKS[2:], ("saliency", "paper"))
+        ),
         (multiplied_both_ways, "paper"),
         (decoding_from_states, "paper"),
     ],

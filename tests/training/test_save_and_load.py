@@ -309,6 +309,7 @@ def test_settings_of_compile_are_those_that_were_saved(tmp_path):
     assert fit(again, **run) == fit(model, **run)
 
 
+@pytest.mark.slow
 def test_without_compile_it_loads_too(tmp_path):
     model = grow(residual(4))
     x, _ = examples(model)

@@ -96,7 +96,7 @@ COMBINATIONS = {
 SEARCH = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
-@settings(max_examples=6, deadline=None, phases=SEARCH)
+@settings(max_examples=3, deadline=None, phases=SEARCH)
 @given(**COMBINATIONS)
 @pytest.mark.filterwarnings("ignore:The weights that were set belong")
 def test_the_first_structure_comes_back_with_every_bit(

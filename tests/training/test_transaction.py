@@ -181,7 +181,9 @@ RULES = ["saliency", "paper"]
 CHANGES = ["widths", "a block", "deciding", "settling"]
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    "rule", ["saliency", pytest.param("paper", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", CHANGES)
 def test_broken_off_at_any_line_all_is_as_it_was(name, rule):
     check_every(211, name, rule)
