@@ -232,7 +232,7 @@ def be_a_worker():
             targets[index % 2]
         ),
         "structure, weights and slots are compared": lambda _: check_agreement(
-            replicas, model, model._growth.state
+            replicas, model, model._growth.state, [model.optimizer]
         ),
         "averages of norms": lambda _: norms.average_over_replicas(replicas),
         "kept examples": lambda _: norms.collect_examples(),

@@ -20,7 +20,7 @@ def seed_of_all(replicas, seed):
     return int(replicas.exchange(str(seed).encode())[0])
 
 
-def check_agreement(replicas, model, state):
+def check_agreement(replicas, model, state, optimizers):
     """Ends the run of all workers, if they have come to differ.
 
     All workers have to call it.
@@ -29,6 +29,7 @@ def check_agreement(replicas, model, state):
         replicas: The `Replicas` that take part.
         model: The `GrowPruneModel`.
         state: Its `GrowthState`.
+        optimizers: List of those that train it; None stands for none.
 
     Raises:
         RuntimeError: If structure, weights or the optimizer's state are not
@@ -36,7 +37,7 @@ def check_agreement(replicas, model, state):
     """
     if replicas.workers == 1:
         return
-    here = _digests(model, state)
+    here = _digests(model, state, optimizers)
     told = replicas.exchange(b"".join(here.values()))
     size = len(told[0]) // len(here)
     problems = []
@@ -61,10 +62,9 @@ def check_agreement(replicas, model, state):
         )
 
 
-def _digests(model, state):
+def _digests(model, state, optimizers):
     """What workers have in common, each as 16 bytes."""
     structure = state.to_arrays()
-    optimizers = [model.optimizer, model.gate_optimizer]
     parts = {
         "structure": [structure[name] for name in sorted(structure)],
         "weights": _values(model.variables),

@@ -206,7 +206,8 @@ class GrowthController:
         """
         if self._may_differ:
             replicas = backend.replicas_of(self.model)
-            check_agreement(replicas, self.model, self.state)
+            used = [self.network.store.optimizer, self.model.gate_optimizer]
+            check_agreement(replicas, self.model, self.state, used)
             self._may_differ = False
 
     def _decide(self):
