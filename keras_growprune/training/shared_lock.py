@@ -15,20 +15,24 @@ class SharedLock:
         self._condition = threading.Condition()
         self._sharing = {}  # how often, by thread
         self._alone, self._depth = None, 0
-        self._waiting = 0
+        self._waiting = set()  # threads that want to have it alone
+
+    # An interrupt may come at any line: what it leaves behind is set to what
+    # was before, rather than counted down.
 
     @contextlib.contextmanager
     def shared(self):
         me = threading.get_ident()
-        with self._condition:
-            self._condition.wait_for(lambda: self._may_share(me))
-            self._sharing[me] = self._sharing.get(me, 0) + 1
+        before = self._sharing.get(me, 0)
         try:
+            with self._condition:
+                self._condition.wait_for(lambda: self._may_share(me))
+                self._sharing[me] = before + 1
             yield
         finally:
             with self._condition:
-                self._sharing[me] -= 1
-                if not self._sharing[me]:
+                self._sharing[me] = before
+                if not before:
                     del self._sharing[me]
                 self._condition.notify_all()
 
@@ -41,25 +45,23 @@ class SharedLock:
     @contextlib.contextmanager
     def alone(self):
         me = threading.get_ident()
-        with self._condition:
-            self._waiting += 1
-            try:
+        before = self._depth if self._alone == me else 0
+        try:
+            with self._condition:
+                self._waiting.add(me)
                 self._condition.wait_for(
                     lambda: (
                         self._alone in (None, me)
                         and not set(self._sharing) - {me}
                     )
                 )
-                self._alone = me
-                self._depth += 1
-            finally:
-                self._waiting -= 1
-                self._condition.notify_all()
-        try:
+                self._alone, self._depth = me, before + 1
+                self._waiting.discard(me)
             yield
         finally:
             with self._condition:
-                self._depth -= 1
-                if not self._depth:
-                    self._alone = None
+                self._waiting.discard(me)
+                if self._alone == me:
+                    self._depth = before
+                    self._alone = me if before else None
                 self._condition.notify_all()
