@@ -1,6 +1,8 @@
 """A network answers in several threads, and changes in none meanwhile."""
 
 import contextlib
+import itertools
+import sys
 import threading
 
 import pytest
@@ -121,3 +123,36 @@ def test_an_error_gives_it_back():
         with contextlib.suppress(KeyError), hold():
             raise KeyError
         assert can_have(lock.alone, SOON)[0]
+
+
+@pytest.mark.parametrize("name", ["shared", "alone"])
+def test_an_interrupt_while_it_is_taken_leaves_it_free(name):
+    """At any line of the lock, until it is taken."""
+    for number in itertools.count():
+        lock, lines, taken = SharedLock(), itertools.count(), []
+
+        def trace(
+            frame, event, argument, lines=lines, number=number, taken=taken
+        ):
+            if not frame.f_code.co_filename.endswith("shared_lock.py"):
+                return None
+            if event == "line" and not taken and next(lines) == number:
+                raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            with getattr(lock, name)():
+                taken.append(True)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        # (Python itself may leave the lock inside a condition taken.)
+        assert lock._alone is None
+        assert not lock._waiting
+        assert not lock._sharing
+        if taken:
+            break
+    assert number > 4
