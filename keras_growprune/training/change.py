@@ -141,7 +141,8 @@ class Change:
             `(old values, new values)`, or None where all have the same.
         """
         weight = self._map.weights[index]
-        if not self._store.is_state(weight):
+        is_alone = len(backend.copies_of(weight.variable.value)) == 1
+        if is_alone or not self._store.is_state(weight):
             return None
         before = keras_internals.read_copies(weight.variable)
         if all(np.array_equal(before[0], each) for each in before[1:]):
