@@ -7,6 +7,7 @@ not say otherwise), and returns a cell, see `cell_of`.
 
 import functools
 
+import importance
 import keras
 import numpy as np
 
@@ -17,7 +18,7 @@ from keras_growprune.growth import SaliencyRule
 BUDGET = 0.5
 # Train, prune, fine-tune: together the epochs of one training.
 _FINE_TUNING = 0.25
-_SLIMMING_PENALTY = 1e-4
+SLIMMING_PENALTY = 1e-4
 
 
 def cell_of(task, model, run, phases, retrace_share=0.0):
@@ -207,32 +208,32 @@ def from_scratch(task, seed, cell):
     return _train_plain(task, seed, structure, epochs)
 
 
-def _prune_and_fine_tune(task, seed, penalty, importance):
+def _prune_and_fine_tune(task, seed, penalty, importance_of):
     """Train the full network, keep the most important units, train on.
 
     Args:
         task, seed: As everywhere.
         penalty: Factor of an L1 penalty on the scales of norms.
-        importance: Function of the model that returns the importance of each
-            unit; the least important ones go, until the budget is met.
+        importance_of: Function of the model that returns the importance of
+            each unit; the least important ones go, until the budget is met.
     """
     never = kgp.GrowthSchedule(1.0, 1.0, 0.5, 1.0, restructure_every=10**9)
     inputs, outputs = task.network()
-    for layer in keras.Model(inputs, outputs).layers:
-        if penalty and isinstance(layer, keras.layers.BatchNormalization):
-            layer.gamma_regularizer = keras.regularizers.L1(penalty)
-            layer.gamma.regularizer = layer.gamma_regularizer
+    if penalty:
+        importance.penalize_norms(keras.Model(inputs, outputs), penalty)
     model = kgp.GrowPruneModel(
         inputs, outputs, kgp.Budget(flops=BUDGET), never, seed=seed
     )
     tuning = max(1, round(_FINE_TUNING * task.preset.epochs))
     before = task.preset.epochs - tuning
     first = task.train(model, seed, before, growth_epochs=10**9)
-    model.restructure(_keep(model, importance(model), task))
+    model.restructure(
+        importance.keep(
+            model, importance_of(model), functools.partial(_half, task)
+        )
+    )
     small = model.compact()
-    for layer in small.layers:  # fine-tuning is without the L1 penalty
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.gamma.regularizer = None
+    importance.penalize_norms(small, None)  # fine-tuning is without
     second = task.train(
         small, seed, tuning, learning_rate=0.1 * task.preset.learning_rate
     )
@@ -246,69 +247,18 @@ def _prune_and_fine_tune(task, seed, penalty, importance):
     return cell_of(task, small, run, phases)
 
 
-def _keep(model, importance, task):
-    """The structure of the most important units that meets the budget."""
-    order = np.argsort(importance)
-    low, high = 0, len(order)
-    while low < high:  # fewest units to remove
-        middle = (low + high) // 2
-        units = _without(model, order[:middle])
-        structure = kgp.Structure(units, model.structure.gates)
-        if _half(task, model.untrained(structure)):
-            high = middle
-        else:
-            low = middle + 1
-    return kgp.Structure(_without(model, order[:low]), model.structure.gates)
-
-
-def _without(model, removed):
-    units = np.ones(model.structure.units.shape, bool)
-    units[removed] = False
-    for group in model.groups:  # each group keeps one at least
-        if not units[group.slice].any():
-            units[group.start] = True
-    return units
-
-
-def _norms_of_units(model, weight_of, ranks):
-    """Sums over each group's writers of a number for each of its units."""
-    result = np.zeros(model.structure.units.shape)
-    for group in model.groups:
-        values = sum(weight_of(layer) for layer in group.writers)
-        if ranks:  # the same share of each group goes
-            values = np.argsort(np.argsort(values)) / len(values)
-        result[group.slice] = values
-    return result
-
-
 def l1_pruning(task, seed):
     """Filters with the smallest L1 norms go (Li et al., ICLR 2017)."""
 
-    def importance(model):
-        def norms(layer):
-            return np.abs(layer.kernel.numpy()).sum(axis=(0, 1, 2))
-
-        return _norms_of_units(model, norms, ranks=True)
-
-    return _prune_and_fine_tune(task, seed, 0.0, importance)
+    return _prune_and_fine_tune(task, seed, 0.0, importance.of_filters)
 
 
 def slimming(task, seed):
     """Scales of norms under an L1 penalty decide (Liu et al., ICCV 2017)."""
 
-    def importance(model):
-        norm_after = {}
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                convolution = layer.input._keras_history.operation
-                norm_after[convolution.name] = layer
-
-        def scales(layer):
-            return np.abs(norm_after[layer.name].gamma.numpy())
-
-        return _norms_of_units(model, scales, ranks=False)
-
-    return _prune_and_fine_tune(task, seed, _SLIMMING_PENALTY, importance)
+    return _prune_and_fine_tune(
+        task, seed, SLIMMING_PENALTY, importance.of_norms
+    )
 
 
 def magnitude_pruning(task, seed):

@@ -34,6 +34,7 @@ class Preset:
         learning_rate: Initial learning rate of the cosine schedule.
         weight_decay: Factor of the L2 penalty on kernels.
         restructure_every: Epochs between restructurings.
+        augment: Whether images are moved and mirrored.
     """
 
     depth: int
@@ -44,6 +45,7 @@ class Preset:
     learning_rate: float = 0.1
     weight_decay: float = 5e-4
     restructure_every: float = 1
+    augment: bool = True
 
 
 PRESETS = {
@@ -78,6 +80,10 @@ class Task(GrowingTask):
 
     def __init__(self, preset):
         self.name, self.preset = preset, PRESETS[preset]
+        self.load_cifar10()
+
+    def load_cifar10(self):
+        """Loads the images in the size of the preset."""
         (images, labels), test = image_data.load("cifar10")
         count = self.preset.examples
         held_out = slice(count, count + _VALIDATION_COUNT)
@@ -93,9 +99,8 @@ class Task(GrowingTask):
 
     def network(self):
         """`(inputs, outputs)` of the growable network."""
-        size = self.preset.image_size
         return kgp.models.resnet(
-            (size, size, 3),
+            self.train_data[0].shape[1:],
             depth=self.preset.depth,
             weight_decay=self.preset.weight_decay,
         )
@@ -145,7 +150,9 @@ class Task(GrowingTask):
         """
         preset = self.preset
         epochs = epochs or preset.epochs
-        data = image_data.batches(*self.train_data, preset.batch_size, seed)
+        data = image_data.batches(
+            *self.train_data, preset.batch_size, seed, preset.augment
+        )
         model.compile(
             keras.optimizers.SGD(
                 keras.optimizers.schedules.CosineDecay(

@@ -1,8 +1,8 @@
 """Grow and prune Keras networks while they train.
 
 Public names: `growable`, `GrowPruneModel`, `Budget`, `DeviceProfile`,
-`GrowthSchedule`, `Structure`, `count_flops`, `register_axes`, and the modules
-`callbacks`, `layers`, `models`, `growth`.
+`Distillation`, `GrowthSchedule`, `Structure`, `count_flops`, `register_axes`,
+`verify`, and the modules `callbacks`, `export`, `layers`, `models`, `growth`.
 """
 
 from keras_growprune import keras_internals
@@ -10,6 +10,7 @@ from keras_growprune import keras_internals
 keras_internals.check_versions()
 
 from keras_growprune import callbacks
+from keras_growprune import export
 from keras_growprune import growth
 from keras_growprune import layers
 from keras_growprune import models
@@ -17,24 +18,29 @@ from keras_growprune.conversion import growable
 from keras_growprune.cost import Budget
 from keras_growprune.cost import count_flops
 from keras_growprune.devices import DeviceProfile
+from keras_growprune.export import verify
 from keras_growprune.growth import GrowthSchedule
 from keras_growprune.layers import register_axes
 from keras_growprune.structure import Structure
+from keras_growprune.training import Distillation
 from keras_growprune.training import GrowPruneModel
 from keras_growprune.version import __version__
 
 __all__ = [
     "Budget",
     "DeviceProfile",
+    "Distillation",
     "GrowPruneModel",
     "GrowthSchedule",
     "Structure",
     "__version__",
     "callbacks",
     "count_flops",
+    "export",
     "growable",
     "growth",
     "layers",
     "models",
     "register_axes",
+    "verify",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_growprune import backend
 from keras_growprune import keras_internals
-from keras_growprune.training.saving.written_aside import written_aside
+from keras_growprune.files import written_aside
 
 # Epochs trained so far, and what the content's checksum is.
 _NAME = re.compile(r"backup-(\d+)-([0-9a-f]{16})\.weights\.h5")

@@ -21,6 +21,7 @@ from keras_growprune.structure import clone_layer
 from keras_growprune.structure import expand_call
 from keras_growprune.structure import may_be_expanded
 from keras_growprune.structure import trace_channels
+from keras_growprune.training import Distillation
 from keras_growprune.training import GrowPruneModel
 
 
@@ -33,6 +34,7 @@ def growable(
     rule="saliency",
     width_multiple=1,
     seed=None,
+    distillation=None,
 ):
     """Makes a growing model of a Keras model, which stays as it is.
 
@@ -57,6 +59,9 @@ def growable(
             operations. Layers (and all layers inside them) keep their width,
             residual sums are not gated.
         rule, width_multiple, seed: As in `GrowPruneModel`.
+        distillation: `True`: the result learns what `model` answers too, as
+            `Distillation(model)` does. Or a `Distillation`. Defaults to
+            `None`.
 
     Returns:
         A `GrowPruneModel`. Compile it: the optimizer of `model` stays behind.
@@ -118,6 +123,9 @@ def growable(
         keep_weights=sign is not None or start == "weights",
         name=model.name,
     )
+    if distillation is True:
+        distillation = Distillation(model)
+    result.distillation = distillation
     if start == "seed" and sign is not None:
         units = result.structure.units
         warnings.warn(

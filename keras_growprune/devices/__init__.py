@@ -5,6 +5,7 @@ from keras_growprune.devices.latency_cost import LatencyCost
 from keras_growprune.devices.layer_work import LayerWork
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.devices.measurement import sample_networks
+from keras_growprune.devices.measurement import time_files
 from keras_growprune.devices.measurement import time_models
 from keras_growprune.devices.runtimes import litert_file
 
@@ -14,6 +15,7 @@ __all__ = [
     "LayerWork",
     "litert_file",
     "sample_networks",
+    "time_files",
     "time_models",
     "work_of",
 ]

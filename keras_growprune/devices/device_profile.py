@@ -13,6 +13,7 @@ from keras_growprune.devices.latency_cost import LatencyCost
 from keras_growprune.devices.latency_cost import layer_features
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.devices.measurement import measure_records
+from keras_growprune.devices.measurement import time_files
 from keras_growprune.devices.measurement import time_models
 from keras_growprune.devices.measurement import untrained_copy
 
@@ -133,7 +134,7 @@ class DeviceProfile:
         features = _features(work, self.block, self.input_block)
         return float(np.dot(features, self.factors(work.kind)))
 
-    def check(self, models, verbose=1):
+    def check(self, models, verbose=1, files=None):
         """Times networks on this machine, beside what the profile predicts.
 
         The networks take turns, so a load on the machine hits all alike, and
@@ -145,22 +146,30 @@ class DeviceProfile:
                 are: what is timed with `"tensorflow-train"` are untrained
                 copies.
             verbose: 0 for silence, 1 to print a table.
+            files: Dict that maps a title, such as `"ONNX"`, to exported files
+                by the names of their networks, which are timed in their own
+                runtimes. Defaults to `None`.
 
         Returns:
             A dict that maps each name to `{"predicted": ..., "measured":
-            ...}`, in milliseconds.
+            ...}`, in milliseconds, with an entry for each title of `files`.
 
         Raises:
             ValueError: If the profile is not of a runtime that this machine
-                can run.
+                can run, or `files` names no network of `models`.
 
         Example:
 
         ```python
         profile.check({"full": full, "compact": model.compact()})
+        profile.check(
+            {"full": full, "compact": model.compact()},
+            files={"int8": {"full": "full.tflite", "compact": "small.tflite"}},
+        )
         ```
         """
         validation.check_models(models)
+        validation.check_files(files, models)
         networks = list(models.values())
         if self.runtime == "tensorflow-train":  # its steps would train them
             networks = [untrained_copy(network) for network in networks]
@@ -169,6 +178,10 @@ class DeviceProfile:
             name: {"predicted": self.milliseconds(model), "measured": time}
             for (name, model), time in zip(models.items(), times)
         }
+        for title, paths in (files or {}).items():
+            times = time_files(paths.values(), self.batch_size, rounds=15)
+            for name, time in zip(paths, times):
+                result[name][title] = time
         if verbose:
             print(self._check_table(result))
         return result
@@ -182,7 +195,8 @@ class DeviceProfile:
         ]
         for name, times in result.items():
             shown = [
-                f"{key} {value:.3f} ({value / first[key]:.1%})"
+                f"{key} {value:.3f}"
+                + (f" ({value / first[key]:.1%})" if key in first else "")
                 for key, value in times.items()
             ]
             lines.append(f"{name.ljust(length)}  {'  '.join(shown)}")

@@ -11,6 +11,7 @@ import numpy as np
 from keras_growprune.devices.denormals import denormals_flushed
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.devices.runtimes import prepare
+from keras_growprune.devices.runtimes import prepare_file
 from keras_growprune.structure import Structure
 
 _FEWEST, _MOST = 8, 32
@@ -46,7 +47,40 @@ def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
     Returns:
         List of milliseconds of one call, one for each model.
     """
-    runs = [prepare(model, runtime, batch_size) for model in models]
+    return time_calls(
+        [prepare(model, runtime, batch_size) for model in models], rounds
+    )
+
+
+def time_files(paths, batch_size=1, rounds=_ROUNDS):
+    """Times exported files side by side, each in its own runtime.
+
+    LiteRT and ONNX Runtime run on one thread.
+
+    Args:
+        paths: List of paths of `.tflite` and `.onnx` files and of folders of
+            SavedModels.
+        batch_size: Examples of one call.
+        rounds: As in `time_models`.
+
+    Returns:
+        List of milliseconds of one call, one for each file.
+    """
+    return time_calls(
+        [prepare_file(path, batch_size) for path in paths], rounds
+    )
+
+
+def time_calls(runs, rounds=_ROUNDS):
+    """Times functions side by side, as `time_models` does.
+
+    Args:
+        runs: List of functions without arguments.
+        rounds: How often each is timed.
+
+    Returns:
+        List of milliseconds of one call, one for each function.
+    """
     for run in runs:  # traces, and warms up
         run()
     return _milliseconds([[_timed(run) for run in runs] for _ in range(rounds)])

@@ -1,13 +1,14 @@
 """Ways to run a network once, so that it can be timed."""
 
-import warnings
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_growprune import keras_internals
 from keras_growprune.devices.validation import check_batch_size
+from keras_growprune.export import in_float32
+from keras_growprune.runtimes import open_exported
+from keras_growprune.runtimes.litert_file import interpreter_of
 
 
 def _pack(model, values):
@@ -24,6 +25,35 @@ def _examples(tensors, batch_size):
         dtype = keras.backend.standardize_dtype(tensor.dtype)
         examples.append(random.random(shape).astype(dtype))
     return examples
+
+
+def prepare_file(path, batch_size):
+    """Makes an exported file ready to run.
+
+    Args:
+        path: A `.tflite` or `.onnx` file, or the folder of a SavedModel.
+        batch_size: Examples of one call.
+
+    Returns:
+        A function without arguments that runs it once.
+
+    Raises:
+        ValueError: If it has inputs of unknown size, or of another batch
+            size.
+    """
+    file = open_exported(path)
+    random = np.random.default_rng(0)
+    inputs = {}
+    for name, (shape, dtype) in file.inputs.items():
+        size = shape[0] if shape else None
+        if None in shape[1:] or size not in (None, batch_size):
+            raise ValueError(
+                f"Input `{name}` of file `{path}` must have fixed sizes, and "
+                f"take batches of {batch_size}. Received: shape {shape}"
+            )
+        shape = (batch_size, *shape[1:])
+        inputs[name] = random.random(shape).astype(dtype)
+    return file.prepare(inputs)
 
 
 def _inference(model, batch_size):
@@ -48,32 +78,6 @@ def _training(model, batch_size):
     return lambda: float(model.train_function(iterator)["loss"])
 
 
-def _in_float32(model):
-    """The network itself, or a copy of one in mixed precision.
-
-    LiteRT has no kernels for the mixture; its converter fails.
-    """
-
-    def is_half(layer):  # operations have no type of their own
-        dtype = getattr(layer, "compute_dtype", None)
-        return dtype in ("float16", "bfloat16")
-
-    def clone(layer):
-        if not isinstance(layer, keras.layers.Layer):
-            return keras_internals.clone_operation(layer)
-        config = layer.get_config()
-        if is_half(layer):
-            config["dtype"] = "float32"
-        return type(layer).from_config(config)
-
-    if not any(map(is_half, model.layers)):
-        return model
-
-    copy = keras.models.clone_model(model, clone_function=clone)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
 def litert_file(model, batch_size=1):
     """Converts a network to LiteRT, in float32.
 
@@ -87,7 +91,7 @@ def litert_file(model, batch_size=1):
     Raises:
         ValueError: If LiteRT lacks one of its operations.
     """
-    model = _in_float32(model)
+    model = in_float32(model)
     signature = [
         tf.TensorSpec((batch_size, *x.shape[1:]), x.dtype) for x in model.inputs
     ]
@@ -116,22 +120,11 @@ def litert_file(model, batch_size=1):
 
 
 def _litert(model, batch_size):
-    interpreter = _interpreter(litert_file(model, batch_size))
-    interpreter.allocate_tensors()
+    interpreter = interpreter_of(content=litert_file(model, batch_size))
     examples = _examples(model.inputs, batch_size)
     for details, x in zip(interpreter.get_input_details(), examples):
         interpreter.set_tensor(details["index"], x)
     return interpreter.invoke
-
-
-def _interpreter(content):
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:  # the one that TensorFlow still carries
-        Interpreter = tf.lite.Interpreter
-    with warnings.catch_warnings():  # which says so each time
-        warnings.simplefilter("ignore")
-        return Interpreter(model_content=content, num_threads=1)
 
 
 _RUNTIMES = {

@@ -9,6 +9,7 @@ from keras_growprune.devices.layer_work import graph_of
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.layers.growable import is_count
 from keras_growprune.layers.growable import is_number
+from keras_growprune.runtimes import format_of
 
 
 def check_profile(layers, constant, error, **counts):
@@ -86,6 +87,31 @@ def check_models(models):
         )
     for model in models.values():
         graph_of(model)
+
+
+def check_files(files, models):
+    """Checks the exported files that `DeviceProfile.check` is to time."""
+    if files is None:
+        return
+    is_right = isinstance(files, dict) and all(
+        isinstance(paths, dict) and paths and set(paths) <= set(models)
+        for paths in files.values()
+    )
+    if not is_right:
+        raise ValueError(
+            "Argument `files` must map titles to exported files by the names "
+            'of their networks, such as {"ONNX": {"full": "full.onnx"}}. The '
+            f"networks are {list(models)}. Received: files={files!r}"
+        )
+    taken = {"predicted", "measured"} & set(files)
+    if taken:
+        raise ValueError(
+            f"Titles in `files` must differ from {sorted(taken)}, which the "
+            "profile's own times have."
+        )
+    for paths in files.values():
+        for path in paths.values():
+            format_of(path)
 
 
 def check_batch_size(model, batch_size):

@@ -3,31 +3,52 @@
 import keras
 import tensorflow as tf
 
+from keras_growprune import keras_internals
+from keras_growprune.export.names import input_names
+from keras_growprune.export.names import output_names
 
-def export_saved_model(model, path):
+
+def write_saved_model(model, path, batch_size=None):
     """Writes a SavedModel that is callable and can be served.
 
     `tf.saved_model.load(path)(x)` computes the outputs, which is what
-    `hub.load` and `hub.KerasLayer` expect, and the signature
-    `serving_default` is what TensorFlow Serving expects.
+    `hub.load` and `hub.KerasLayer` expect. The signature `serving_default`,
+    with inputs and outputs by name, is what TensorFlow Serving expects.
 
     Args:
         model: A plain `keras.Model`.
-        path: Directory to write.
+        path: Folder to write.
+        batch_size: Examples of one call. Defaults to `None`: any.
     """
-    signature = keras.tree.map_structure(
-        lambda x: tf.TensorSpec(x.shape, x.dtype, name=x.name), model.input
-    )
+    specs = [_spec(tensor, batch_size) for tensor in model.inputs]
+    structure, _ = keras_internals.graph_structure(model)
+    names = input_names(model)
+    named_specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, name=name)
+        for spec, name in zip(specs, names)
+    ]
+
+    def call(inputs):
+        return model(inputs, training=False)
+
+    def serve(*inputs):
+        outputs = call(keras.tree.pack_sequence_as(structure, list(inputs)))
+        return dict(zip(output_names(model), keras.tree.flatten(outputs)))
+
     archive = keras.export.ExportArchive()
     archive.track(model)
+    # The first endpoint is what is served.
+    archive.add_endpoint("serve", serve, input_signature=named_specs)
     archive.add_endpoint(
-        name="serve",
-        fn=lambda inputs: model(inputs, training=False),
-        input_signature=[signature],
-    )
-    archive.add_endpoint(
-        name="__call__",
-        fn=lambda inputs: model(inputs, training=False),
-        input_signature=[signature],
+        "__call__",
+        call,
+        input_signature=[keras.tree.pack_sequence_as(structure, specs)],
     )
     archive.write_out(str(path), verbose=False)
+
+
+def _spec(tensor, batch_size):
+    shape = tensor.shape
+    if batch_size is not None:
+        shape = (batch_size, *shape[1:])
+    return tf.TensorSpec(shape, tensor.dtype)

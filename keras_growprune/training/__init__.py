@@ -1,6 +1,7 @@
 """The model that grows: restructuring in place, measuring, bookkeeping."""
 
+from keras_growprune.training.distillation import Distillation
 from keras_growprune.training.grow_prune_model import GrowPruneModel
 from keras_growprune.training.ledger import Ledger
 
-__all__ = ["GrowPruneModel", "Ledger"]
+__all__ = ["Distillation", "GrowPruneModel", "Ledger"]

@@ -7,11 +7,7 @@ import keras
 
 from keras_growprune import backend
 from keras_growprune import keras_internals
-from keras_growprune.export import compact_model
-from keras_growprune.export import export_saved_model
-from keras_growprune.export import untrained_model
 from keras_growprune.structure import check_not_rewritten
-from keras_growprune.structure import refuse_to_rewrite
 from keras_growprune.training import validation
 from keras_growprune.training.agreement import seed_of_all
 from keras_growprune.training.best_epochs import BestEpochs
@@ -19,6 +15,8 @@ from keras_growprune.training.blueprint import Blueprint
 from keras_growprune.training.checked_arguments import check_fit
 from keras_growprune.training.checked_arguments import explained
 from keras_growprune.training.checked_strategy import check_distributed_fit
+from keras_growprune.training.deployable import Deployable
+from keras_growprune.training.distillation import Distillation
 from keras_growprune.training.first_step import FirstStep
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
@@ -36,7 +34,7 @@ _JIT = 7
 
 @keras.saving.register_keras_serializable(package="keras_growprune")
 class GrowPruneModel(
-    SavedWithStructure, OwnLoops, keras_internals.LazyFunctional
+    SavedWithStructure, OwnLoops, Deployable, keras_internals.LazyFunctional
 ):
     """A functional model whose structure grows and is pruned inside `fit`.
 
@@ -131,6 +129,7 @@ class GrowPruneModel(
             seed = random.randint(0, 2**31 - 1)  # as Keras draws its own
         self._seed = seed_of_all(backend.replicas_of(self), int(seed))
         self.gate_optimizer = None
+        self._distillation = None
         self._jit_is_auto = True
         blueprint = Blueprint(
             self, budget, schedule, rule_object, width_multiple
@@ -232,6 +231,24 @@ class GrowPruneModel(
         self.gate_optimizer = gate_optimizer
 
     @property
+    def distillation(self):
+        """A `Distillation` whose teacher `fit` listens to as well, or None."""
+        return self._distillation
+
+    @distillation.setter
+    def distillation(self, value):
+        if value is not None:
+            if not isinstance(value, Distillation):
+                raise ValueError(
+                    "Attribute `distillation` must be a `Distillation`, or "
+                    f"None. Received: {value!r}"
+                )
+            value.check(self)
+        self._distillation = value
+        self.train_function = None
+        self._growth.functions.clear()
+
+    @property
     def jit_compile(self):
         """Whether steps are compiled by XLA.
 
@@ -325,6 +342,8 @@ class GrowPruneModel(
         self.check_checkpoints(given)
         if self.compiled:  # else Keras says so
             check_distributed_fit(self)
+            if self.distillation is not None:
+                self.distillation.check(self)
             self._growth.others.leave()
             self._build_optimizers()
             self._growth.prepare_run(epochs, initial_epoch, growth_epochs)
@@ -437,64 +456,3 @@ class GrowPruneModel(
             steps: Most batches to use. Defaults to all.
         """
         recalibrate(self, self._growth.network.norms, x, batch_size, steps)
-
-    # Leaving
-
-    def compact(self):
-        """Returns the network as it stands, in plain Keras layers.
-
-        Works at any moment, also before `compile`. The result shares nothing
-        with this model and loads without this library.
-
-        Returns:
-            A `keras.Model`, not compiled.
-        """
-        check_not_rewritten(self)
-        inputs, outputs = keras_internals.graph_structure(self)
-        return compact_model(
-            self._growth.blueprint.map,
-            self.structure,
-            inputs,
-            outputs,
-            self._growth.network.plan.folds(),
-            name=self.name,
-        )
-
-    def untrained(self, structure=None):
-        """Returns a plain network of a structure, with fresh weights.
-
-        To train a structure from scratch, say, or to time it. This model
-        stays as it is.
-
-        Args:
-            structure: A `Structure`. Defaults to `None`: the present one.
-
-        Returns:
-            A `keras.Model` of plain layers, not compiled.
-        """
-        inputs, outputs = keras_internals.graph_structure(self)
-        if structure is None:
-            structure = self.structure
-        validation.check_structure(structure, self._growth.network)
-        channel_map = self._growth.blueprint.map
-        return untrained_model(channel_map, structure, inputs, outputs)
-
-    def quantize(self, *args, **kwargs):
-        """Refused: `model.compact().quantize(...)` does it."""
-        refuse_to_rewrite("quantize", self.name)
-
-    def export(self, filepath, **kwargs):
-        """Writes the compact network as a SavedModel, in TF Hub's style.
-
-        Args:
-            filepath: Directory to write.
-            **kwargs: Not used yet; `format="tf_saved_model"` is accepted.
-        """
-        file_format = kwargs.pop("format", "tf_saved_model")
-        if kwargs or file_format != "tf_saved_model":
-            raise ValueError(
-                "`GrowPruneModel.export` writes `format='tf_saved_model'`. "
-                f"Received: format={file_format!r}, {kwargs}. For all that "
-                "Keras can write, call `model.compact().export(...)`."
-            )
-        export_saved_model(self.compact(), filepath)

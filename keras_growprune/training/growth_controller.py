@@ -317,6 +317,7 @@ class GrowthController:
         self.ledger.add(
             examples=measured["examples"],
             flops=fractions.get("flops", float("nan")),
+            teacher_flops=self._teacher_flops(),
             epoch=state.period // state.parts,
             cost=fractions["cost"],
             params=fractions["params"],
@@ -328,6 +329,11 @@ class GrowthController:
         structure = network.structure
         state.end_period(*self.blueprint.map.live(structure), count)
         network.meter.reset(measures=not state.settled)
+
+    def _teacher_flops(self):
+        teacher = self.model.distillation
+        listens = teacher is not None and self.is_fitting
+        return teacher.flops() if listens else 0.0
 
     # Changes
 

@@ -15,8 +15,9 @@ class Ledger:
         epochs: List of dicts with the keys `epoch`, `examples`, `cost`,
             `flops`, `params` (fractions of the full network), `units` (width
             of each group), `gates`, `training_flops`, `full_training_flops`
-            (multiply-adds, three times the forward pass), `seconds` (training
-            steps, with what is traced in them), and what growing adds:
+            (multiply-adds, three times the forward pass; the former with
+            what a teacher takes), `seconds` (training steps, with what is
+            traced in them), and what growing adds:
             `restructure_seconds` (deciding and changing), `retrace_seconds`
             (tracing and compiling functions of all kinds), `measure_seconds`
             (statistics of norms), `traces` and `compilations` (how many; a
@@ -31,12 +32,13 @@ class Ledger:
         self.epochs = []
         self.traced_anew = {}
 
-    def add(self, examples, flops, **record):
+    def add(self, examples, flops, teacher_flops=0.0, **record):
         """Adds an epoch.
 
         Args:
             examples: Number of training examples seen.
             flops: FLOPs of the network, as a fraction of the full network's.
+            teacher_flops: Multiply-adds of a teacher for one example.
             **record: The other entries.
         """
         full = _PASSES * self._full_flops * examples
@@ -44,7 +46,7 @@ class Ledger:
             {
                 "examples": int(examples),
                 "flops": flops,
-                "training_flops": full * flops,
+                "training_flops": full * flops + teacher_flops * examples,
                 "full_training_flops": full,
                 **record,
             }

@@ -28,6 +28,8 @@ def training_step(model, network, data):
     )[0]
     points = network.meter.factor_points()
     factors = [network.plan.ones(point) for point in points]
+    teacher = model.distillation
+    answers = None if teacher is None else teacher.answers(x)
 
     def compute():
         with (
@@ -36,9 +38,11 @@ def training_step(model, network, data):
         ):
             y_pred = model(x, training=True)
         loss = keras_internals.compute_loss(model, x, y, y_pred, sample_weight)
-        # The penalty on structure is left out of the metric `loss`, which
-        # stays comparable to `val_loss` and between epochs.
+        # Distances from a teacher and the penalty on structure are left out
+        # of the metric `loss`, which stays comparable to `val_loss`.
         keras_internals.track_loss(model, loss, batch_size)
+        if teacher is not None:
+            loss = teacher.mix(loss, model, answers, y_pred, sample_weight)
         if network.plan.gates_are_soft:
             replicas = backend.replica_count()
             penalty = penalty_on_structure(network, replicas)

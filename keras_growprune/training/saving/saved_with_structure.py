@@ -5,6 +5,7 @@ import keras
 from keras_growprune import backend
 from keras_growprune import keras_internals
 from keras_growprune.cost import Budget
+from keras_growprune.files import written_aside
 from keras_growprune.growth import GrowthSchedule
 from keras_growprune.structure import check_not_rewritten
 from keras_growprune.training import validation
@@ -15,7 +16,6 @@ from keras_growprune.training.saving.moment import StateTree
 from keras_growprune.training.saving.moment import WeightList
 from keras_growprune.training.saving.moment import shapes_at
 from keras_growprune.training.saving.moment import shapes_of
-from keras_growprune.training.saving.written_aside import written_aside
 
 
 class SavedWithStructure:

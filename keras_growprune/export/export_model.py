@@ -1,0 +1,230 @@
+"""Writes a network in the format that its device takes, and checks it."""
+
+import importlib.util
+import sys
+
+from keras_growprune.export import samples
+from keras_growprune.export.litert_converter import QUANTIZATIONS
+from keras_growprune.export.litert_converter import write_litert
+from keras_growprune.export.onnx_converter import write_onnx
+from keras_growprune.export.saved_model import write_saved_model
+from keras_growprune.export.verification import compare
+from keras_growprune.export.verification import plain_network
+from keras_growprune.files import new_aside
+from keras_growprune.layers.growable import is_count
+
+# Endings of files; a SavedModel is a folder.
+FORMATS = {"tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
+# What is only asked for where it is needed.
+_PACKAGES = {"onnx": ("tf2onnx", "onnx"), "litert": (), "tf_saved_model": ()}
+_RUNTIMES = {"onnx": ("onnxruntime",), "litert": (), "tf_saved_model": ()}
+# Differences by rounding alone, of outputs up to 1: a hundred times what
+# networks have.
+_ROUNDING = 1e-4
+# A file whose errors are half as large as what its outputs tell is wrong.
+_NOISE = 0.5
+_SAMPLES = 32
+
+
+def export_model(
+    model,
+    path,
+    format="tf_saved_model",
+    *,
+    quantization=None,
+    representative_dataset=None,
+    integer_io=False,
+    batch_size="default",
+    opset=None,
+    verify=True,
+    inputs=None,
+    overwrite=False,
+    verbose=True,
+):
+    """Writes a network for serving or for a device, and verifies the file.
+
+    The file is converted and run in processes of their own, and appears at
+    its place once it has given the network's answers. What it does not
+    survive leaves nothing behind.
+
+    Args:
+        model: A `GrowPruneModel` (its compact network is written), or a
+            functional or built Sequential `keras.Model`.
+        path: Where to write: a folder, a `.tflite` or an `.onnx` file.
+        format: `"tf_saved_model"`: callable as TF Hub wants it, with the
+            signature `serving_default` for TensorFlow Serving. `"litert"`:
+            for phones and small devices. `"onnx"`: for ONNX Runtime and
+            others (extra `keras_growprune[onnx]`).
+        quantization: Of `"litert"`. `None`: float32. `"dynamic_range"`:
+            weights of 8 bits. `"int8"`: full-integer, weights and
+            activations of 8 bits; recurrent layers are unrolled.
+        representative_dataset: For `"int8"`: samples of real inputs, a
+            hundred or more, which tell the ranges of activations. An array
+            (or a list or dict of arrays, as the model takes them), or a
+            `tf.data.Dataset` of batches.
+        integer_io: Whether inputs and outputs of a full-integer file are
+            `int8` too. Defaults to `False`: float32, as without quantization.
+        batch_size: Examples of one call. Defaults to 1 for `"litert"`, any
+            (`None`) for the others.
+        opset: Of `"onnx"`, the version of its operations. Defaults to
+            `None`: tf2onnx's choice.
+        verify: Whether to run the file beside the network.
+        inputs: Samples to verify it with, as `representative_dataset`.
+            Defaults to `None`: those of `representative_dataset`, or random
+            ones.
+        overwrite: Whether to replace what is at `path`.
+        verbose: Whether to print what was written.
+
+    Returns:
+        A `Verification`, or None where `verify=False`.
+
+    Raises:
+        ValueError: If an argument does not fit, or a converter does not take
+            the network.
+        FileExistsError: If there is something at `path`.
+        ImportError: If an extra is not installed.
+        RuntimeError: If the file does not answer like the network: float
+            formats differ by more than 1e-4 (times the largest output, where
+            that is above 1), quantized ones by half of the outputs' standard
+            deviation.
+        OSError: If it cannot be written.
+
+    Example:
+
+    ```python
+    model.export("small.tflite", format="litert", quantization="int8",
+                 representative_dataset=images[:200])
+    kgp.export.export_model(model.compact(), "small.onnx", format="onnx")
+    ```
+    """
+    _check(path, format, quantization, representative_dataset, opset)
+    if batch_size == "default":
+        batch_size = 1 if format == "litert" else None
+    if batch_size is not None and not is_count(batch_size):
+        raise ValueError(
+            "Argument `batch_size` must be a positive integer or None. "
+            f"Received: batch_size={batch_size!r}"
+        )
+    _check_packages(format, verify)
+    network = plain_network(model)
+    data = None
+    if representative_dataset is not None:
+        data = samples.given_samples(
+            network, representative_dataset, "representative_dataset"
+        )
+    tried = _samples(network, inputs, data, batch_size) if verify else None
+    result = None
+    with new_aside(path, overwrite) as aside:
+        if format == "tf_saved_model":
+            write_saved_model(network, aside, batch_size)
+        elif format == "litert":
+            write_litert(
+                network, aside, batch_size, quantization, data, integer_io
+            )
+        else:
+            write_onnx(network, aside, batch_size, opset)
+        if verify:
+            result = compare(model, network, aside, tried)
+            _check_result(result, path, network, quantization)
+    if verbose:
+        print(f"wrote {path}" + (f": {result}" if result else ""))
+    return result
+
+
+def _samples(network, inputs, data, batch_size):
+    if inputs is not None:
+        values = samples.given_samples(network, inputs, "inputs")
+    elif data is not None:
+        values = data
+    else:
+        values = samples.drawn_samples(network, _whole(_SAMPLES, batch_size))
+    if batch_size is None:
+        return values
+    count = len(values[0]) // batch_size * batch_size
+    if not count:
+        raise ValueError(
+            "There must be as many samples as a batch has, at least. "
+            f"Received: {len(values[0])} samples, batch_size={batch_size}"
+        )
+    return [value[:count] for value in values]
+
+
+def _whole(count, batch_size):
+    """A number of samples that is a number of batches, one at least."""
+    size = batch_size or 1
+    return max(1, count // size) * size
+
+
+def _check(path, file_format, quantization, representative_dataset, opset):
+    if file_format not in FORMATS:
+        raise ValueError(
+            f"Argument `format` must be one of {list(FORMATS)}. Received: "
+            f"format={file_format!r}"
+        )
+    ending = FORMATS[file_format]
+    if not str(path).endswith(ending):
+        raise ValueError(
+            f"Files of format {file_format!r} end with `{ending}`. Received: "
+            f"path={str(path)!r}"
+        )
+    if quantization not in QUANTIZATIONS:
+        raise ValueError(
+            f"Argument `quantization` must be one of {list(QUANTIZATIONS)}. "
+            f"Received: quantization={quantization!r}"
+        )
+    if quantization is not None and file_format != "litert":
+        raise ValueError(
+            "Argument `quantization` belongs to format 'litert'. Received: "
+            f"format={file_format!r}, quantization={quantization!r}"
+        )
+    if (quantization == "int8") != (representative_dataset is not None):
+        raise ValueError(
+            "quantization='int8' needs `representative_dataset`, samples of "
+            "real inputs that tell the ranges of activations; nothing else "
+            f"takes it. Received: quantization={quantization!r}, "
+            f"representative_dataset={type(representative_dataset).__name__}"
+        )
+    if opset is not None and (file_format != "onnx" or not is_count(opset)):
+        raise ValueError(
+            "Argument `opset` must be a positive integer, and belongs to "
+            f"format 'onnx'. Received: format={file_format!r}, opset={opset!r}"
+        )
+
+
+def _check_packages(file_format, verify):
+    needed = [*_PACKAGES[file_format]]
+    if verify:
+        needed += _RUNTIMES[file_format]
+    missing = [each for each in needed if not importlib.util.find_spec(each)]
+    if missing:
+        raise ImportError(
+            f"Format {file_format!r} needs {' and '.join(missing)}. Run "
+            f"`{sys.executable} -m pip install "
+            f"'keras_growprune[{file_format}]'`."
+        )
+
+
+def _check_result(result, path, network, quantization):
+    if quantization is None:
+        allowed = _ROUNDING * max(1.0, result.largest)
+        is_right = result.difference <= allowed
+        expected = f"a largest difference of at most {allowed:.2g}"
+    else:
+        is_right = result.noise <= _NOISE
+        expected = (
+            f"errors of at most {_NOISE} of the outputs' standard deviation; "
+            f"they are {result.noise:.2g} of it"
+        )
+    if not is_right:
+        advice = ""
+        if quantization == "int8":
+            advice = (
+                " Are the samples of `representative_dataset` like real "
+                "inputs, prepared as for training?"
+            )
+        raise RuntimeError(
+            f"The file for `{path}` does not answer like network "
+            f"`{network.name}`, and was not kept. Expected: {expected}. "
+            f"Received: {result}.{advice} With `verify=False` it is kept "
+            "unseen."
+        )

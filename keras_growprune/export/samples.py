@@ -1,0 +1,144 @@
+"""Inputs to try a network with."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_growprune import keras_internals
+
+_SEED = 0
+# What a network without an embedding reads as numbers of something.
+_SOME_NUMBERS = 2
+
+
+def given_samples(model, data, name, most=256):
+    """Samples out of what a user gave.
+
+    Args:
+        model: A plain functional `keras.Model`.
+        data: Arrays in the structure of the model's inputs (an array, a list
+            or a dict), or a `tf.data.Dataset` (or another iterable) of
+            batches of these, alone or with targets.
+        name: Of the argument, for errors.
+        most: Samples to take.
+
+    Returns:
+        List of arrays, one for each input, in the order of `model.inputs`.
+
+    Raises:
+        ValueError: If they do not fit the inputs.
+    """
+    structure, _ = keras_internals.graph_structure(model)
+    if isinstance(data, tf.data.Dataset) or hasattr(data, "__next__"):
+        data = _from_batches(structure, data, most)
+    values = _flat(structure, data, name, model)
+    values = [np.asarray(value)[:most] for value in values]
+    counts = {len(value) if value.ndim else 0 for value in values}
+    for tensor, value in zip(model.inputs, values):
+        wanted, shape = tuple(tensor.shape), value.shape
+        fits = len(wanted) == len(shape) and all(
+            size in (None, given) for size, given in zip(wanted[1:], shape[1:])
+        )
+        if not fits or len(counts) > 1 or 0 in counts:
+            raise ValueError(
+                f"Argument `{name}` must be samples for input `{tensor.name}` "
+                f"of model `{model.name}`, an array of shape "
+                f"{('samples', *wanted[1:])}, as many for each input. "
+                f"Received: shape {shape}"
+            )
+    return [
+        value.astype(keras.backend.standardize_dtype(tensor.dtype))
+        for tensor, value in zip(model.inputs, values)
+    ]
+
+
+def _from_batches(structure, batches, most):
+    parts, count = [], 0
+    for batch in batches:
+        if isinstance(batch, tuple) and not isinstance(structure, tuple):
+            batch = batch[0]  # without targets
+        flat = [np.asarray(each) for each in keras.tree.flatten(batch)]
+        parts.append(flat)
+        count += len(flat[0])
+        if count >= most:
+            break
+    flat = [np.concatenate(each) for each in zip(*parts)]
+    return keras.tree.pack_sequence_as(batch, flat) if parts else []
+
+
+def _flat(structure, data, name, model):
+    if isinstance(structure, dict) and isinstance(data, dict):
+        if set(data) == set(structure):
+            data = {key: data[key] for key in structure}
+    if isinstance(data, (np.ndarray, tf.Tensor)) or np.isscalar(data):
+        flat = [data]
+    elif len(model.inputs) == 1 and isinstance(data, (list, tuple)):
+        # A list of samples; or a list with the one array.
+        flat = data if len(data) == 1 and np.ndim(data[0]) else [data]
+        if np.ndim(flat[0]) < len(model.inputs[0].shape):
+            flat = [data]
+    else:
+        flat = keras.tree.flatten(data)
+    if len(flat) != len(model.inputs):
+        raise ValueError(
+            f"Argument `{name}` must have an array for each input of model "
+            f"`{model.name}`: {[each.name for each in model.inputs]}. "
+            f"Received: {len(flat)}"
+        )
+    return flat
+
+
+def drawn_samples(model, count):
+    """Random samples, where a user gave none.
+
+    Normal numbers; where an embedding looks something up, numbers that it
+    has.
+
+    Args:
+        model: A plain functional `keras.Model`.
+        count: Number of samples.
+
+    Returns:
+        As `given_samples`.
+
+    Raises:
+        ValueError: If the size of an input is not known.
+    """
+    random = np.random.default_rng(_SEED)
+    most = _embedded(model)
+    values = []
+    for tensor in model.inputs:
+        if None in tensor.shape[1:]:
+            raise ValueError(
+                f"The sizes of input `{tensor.name}` of model `{model.name}` "
+                "are not fixed, so nothing can be drawn to try the file with. "
+                f"Received: shape {tuple(tensor.shape)}. Pass samples as "
+                "`inputs`, or `verify=False`."
+            )
+        shape = (count, *tensor.shape[1:])
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        if "int" in dtype:
+            numbers = most.get(id(tensor), _SOME_NUMBERS)
+            values.append(random.integers(numbers, size=shape).astype(dtype))
+        elif dtype == "bool":
+            values.append(random.random(shape) < 0.5)
+        else:
+            values.append(random.normal(size=shape).astype(dtype))
+    return values
+
+
+def _embedded(model):
+    """How many numbers each embedded input may be, by its `id`."""
+    found = {}
+    for call in keras_internals.graph_calls(model):
+        if isinstance(call.operation, keras.layers.Embedding):
+            tensor = id(call.inputs[0])
+            size = call.operation.input_dim
+            found[tensor] = min(size, found.get(tensor, size))
+    return found
+
+
+def pack(model, values):
+    """A flat list of inputs, as the model takes them."""
+    structure, _ = keras_internals.graph_structure(model)
+    return keras.tree.pack_sequence_as(structure, list(values))

@@ -1,0 +1,73 @@
+"""Which runtime a file is for."""
+
+import pathlib
+import sys
+
+ENDINGS = {".tflite": "litert", ".onnx": "onnx"}
+
+
+def format_of(path):
+    """The format of an exported file, by its ending.
+
+    Args:
+        path: Path of a `.tflite` or `.onnx` file, or the folder of a
+            SavedModel.
+
+    Returns:
+        `"litert"`, `"onnx"` or `"tf_saved_model"`.
+
+    Raises:
+        FileNotFoundError: If nothing is there.
+        ValueError: If it is none of these.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no exported file at `{path}`.")
+    if (path / "saved_model.pb").is_file():
+        return "tf_saved_model"
+    if path.is_file() and path.suffix in ENDINGS:
+        return ENDINGS[path.suffix]
+    raise ValueError(
+        "An exported file must be a `.tflite` or `.onnx` file, or the folder "
+        f"of a SavedModel. Received: `{path}`"
+    )
+
+
+def open_exported(path):
+    """Opens an exported file in its own runtime.
+
+    Args:
+        path: As in `format_of`.
+
+    Returns:
+        An `ExportedFile`.
+
+    Raises:
+        FileNotFoundError, ValueError: As `format_of`; or the runtime does not
+            take the file.
+        ImportError: If its runtime is not installed.
+    """
+    file_format = format_of(path)
+    if file_format == "litert":
+        from keras_growprune.runtimes.litert_file import LiteRTFile as File
+    elif file_format == "onnx":
+        from keras_growprune.runtimes.onnx_file import ONNXFile as File
+    else:
+        from keras_growprune.runtimes.saved_model_file import (
+            SavedModelFile as File,
+        )
+    try:
+        return File(path)
+    except ImportError as error:
+        raise ImportError(
+            f"To run `{path}`, its runtime is needed, which is not installed: "
+            f"{error}. Run `{sys.executable} -m pip install "
+            f"'keras_growprune[{file_format}]'`."
+        ) from error
+
+
+def size_on_disk(path):
+    """Bytes of a file, or of all files in a folder."""
+    path = pathlib.Path(path)
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in files if each.is_file())

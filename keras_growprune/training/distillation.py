@@ -1,0 +1,128 @@
+"""A trained network tells a growing one what to answer."""
+
+import keras
+from keras import ops
+
+from keras_growprune.cost import count_flops
+from keras_growprune.layers.growable import is_number
+from keras_growprune.training.soft_losses import soft_losses
+
+
+class Distillation:
+    r"""Knowledge distillation from a trained network, its teacher.
+
+    The growing model learns the answers of the data and those of the teacher:
+    `(1 - weight) * loss + weight * distance`. Between the classes of a
+    classifier the distance is that of Hinton et al. (2015, "Distilling the
+    Knowledge in a Neural Network"), `temperature ** 2` times the
+    Kullback-Leibler divergence of the softened probabilities
+    `softmax(logits / temperature)`. With other losses of Keras (squared error,
+    binary cross-entropy, ...) the outputs of the teacher are the targets.
+
+    The teacher runs forward once in each training step; the `ledger` counts
+    its FLOPs. It is not saved with the model.
+
+    Args:
+        teacher: A `keras.Model` with the inputs and outputs of the growing
+            one, trained. It stays as it is.
+        weight: Float in (0, 1], share of the teacher's answers in the loss.
+        temperature: Positive float, how far probabilities are softened.
+
+    Raises:
+        ValueError: If the teacher is no model, or a number is out of its
+            range.
+
+    Example:
+
+    ```python
+    model = kgp.growable(trained, kgp.Budget(flops=0.5), start="weights")
+    model.distillation = kgp.Distillation(trained, weight=0.7)
+    ```
+    """
+
+    def __init__(self, teacher, weight=0.5, temperature=2.0):
+        if not isinstance(teacher, keras.Model) or not teacher.built:
+            raise ValueError(
+                "Argument `teacher` must be a built `keras.Model`. Received: "
+                f"teacher={teacher!r} of type {type(teacher).__name__}"
+            )
+        if not (is_number(weight) and 0 < weight <= 1):
+            raise ValueError(
+                "Argument `weight` must be a number in (0, 1]. Received: "
+                f"weight={weight!r}"
+            )
+        if not (is_number(temperature) and temperature > 0):
+            raise ValueError(
+                "Argument `temperature` must be a positive number. Received: "
+                f"temperature={temperature!r}"
+            )
+        self.teacher = teacher
+        self.weight = float(weight)
+        self.temperature = float(temperature)
+
+    def check(self, model):
+        """Checks that a model can learn from the teacher.
+
+        Args:
+            model: The growing model; its loss too, where it is compiled.
+
+        Raises:
+            ValueError: If outputs differ in shape, or nobody knows how one of
+                the losses compares outputs.
+        """
+        shapes = [
+            [tuple(x.shape[1:]) for x in keras.tree.flatten(each.outputs)]
+            for each in (model, self.teacher)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"The teacher must have outputs of the shapes of model "
+                f"`{model.name}`, {shapes[0]}. Received: a teacher with "
+                f"outputs of {shapes[1]}."
+            )
+        if model.compiled:
+            soft_losses(model, self.temperature)
+
+    def answers(self, x):
+        """What the teacher says of a batch of inputs."""
+        return self.teacher(x, training=False)
+
+    def mix(self, loss, model, answers, y_pred, sample_weight=None):
+        """The loss, with the distance from the teacher's answers.
+
+        Args:
+            loss: Scalar, the loss of the data.
+            model: The growing model, compiled.
+            answers: What the teacher says of the batch.
+            y_pred: What the model says of it.
+            sample_weight: As in `keras.Model.fit`.
+
+        Returns:
+            A scalar.
+        """
+        answers = keras.tree.flatten(answers)
+        outputs = keras.tree.flatten(y_pred)
+        weights = keras.tree.flatten(sample_weight)
+        if len(weights) != len(outputs):
+            weights = [sample_weight] * len(outputs)
+        distances = [
+            distance(answer, output, weight)
+            for distance, answer, output, weight in zip(
+                soft_losses(model, self.temperature), answers, outputs, weights
+            )
+        ]
+        distance = ops.cast(sum(distances), loss.dtype)
+        return (1 - self.weight) * loss + self.weight * distance
+
+    def flops(self):
+        """Multiply-adds of the teacher for one example; NaN if unknown."""
+        try:
+            return count_flops(self.teacher)
+        except ValueError:  # inputs of unknown size
+            return float("nan")
+
+    def __repr__(self):
+        return (
+            f"Distillation(teacher={self.teacher.name!r}, "
+            f"weight={self.weight}, temperature={self.temperature})"
+        )
