@@ -270,7 +270,7 @@ def check_files(model, images, folder, strategy):
     """Writes the grown network, loads it back, compares the answers."""
     compact = model.compact()
     compact.save(folder / "compact.keras")
-    model.export(folder / "saved_model")
+    model.export(folder / "saved_model", overwrite=True, verbose=False)
     expected = strategy.answers(model, images)
     plain = keras.models.load_model(folder / "compact.keras")
     served = tf.saved_model.load(str(folder / "saved_model"))

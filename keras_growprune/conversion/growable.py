@@ -24,6 +24,10 @@ from keras_growprune.structure import trace_channels
 from keras_growprune.training import Distillation
 from keras_growprune.training import GrowPruneModel
 
+# When a trained network has been pruned to its budget, as a fraction of the
+# run. Chosen on held-out images: what is left needs the rest of a short run.
+_SOON = 0.2
+
 
 def growable(
     model,
@@ -53,8 +57,10 @@ def growable(
             the largest weights. `"weights"`: training begins with the whole
             network and its weights, prunes it to the budget, and may regrow
             what it pruned.
-        schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own. With
-            `start="weights"` its seed and its peak are the full network.
+        schedule: A `GrowthSchedule`. Defaults to `None`: the rule's own; with
+            `start="weights"` one that reaches the budget after a fifth of the
+            run. With `start="weights"` seed and peak are the full network in
+            any case.
         freeze: List of layers of `model`, or of names of layers and
             operations. Layers (and all layers inside them) keep their width,
             residual sums are not gated.
@@ -78,6 +84,14 @@ def growable(
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(images, labels, epochs=30)
     small = model.compact()
+    ```
+
+    A network that has been trained, pruned in a few more epochs:
+
+    ```python
+    model = kgp.growable(
+        trained, kgp.Budget(flops=0.5), start="weights", distillation=True
+    )
     ```
     """
     if start not in ("seed", "weights"):
@@ -140,7 +154,7 @@ def growable(
 
 def _from_everything(schedule):
     """The schedule with the full network as its seed and its peak."""
-    schedule = schedule or GrowthSchedule(peak_at=0.0)
+    schedule = schedule or GrowthSchedule(peak_at=0.0, settle_at=_SOON)
     config = {**schedule.get_config(), "seed_fraction": 1.0, "peak": 1.0}
     return GrowthSchedule(**config)
 

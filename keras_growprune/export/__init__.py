@@ -2,18 +2,26 @@
 
 from keras_growprune.export.compact import compact_model
 from keras_growprune.export.compact import untrained_model
+from keras_growprune.export.compiled import CompileArguments
+from keras_growprune.export.compiled import compile_alike
 from keras_growprune.export.export_model import FORMATS
 from keras_growprune.export.export_model import export_model
 from keras_growprune.export.prepared import in_float32
 from keras_growprune.export.verification import Verification
 from keras_growprune.export.verification import verify
+from keras_growprune.runtimes import open_exported
+from keras_growprune.runtimes import size_on_disk
 
 __all__ = [
+    "CompileArguments",
     "FORMATS",
     "Verification",
     "compact_model",
+    "compile_alike",
     "export_model",
     "in_float32",
+    "open_exported",
+    "size_on_disk",
     "untrained_model",
     "verify",
 ]

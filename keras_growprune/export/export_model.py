@@ -5,8 +5,8 @@ import sys
 
 from keras_growprune.export import samples
 from keras_growprune.export.litert_converter import QUANTIZATIONS
-from keras_growprune.export.litert_converter import write_litert
-from keras_growprune.export.onnx_converter import write_onnx
+from keras_growprune.export.litert_converter import litert_content
+from keras_growprune.export.onnx_converter import onnx_content
 from keras_growprune.export.saved_model import write_saved_model
 from keras_growprune.export.verification import compare
 from keras_growprune.export.verification import plain_network
@@ -118,11 +118,13 @@ def export_model(
         if format == "tf_saved_model":
             write_saved_model(network, aside, batch_size)
         elif format == "litert":
-            write_litert(
-                network, aside, batch_size, quantization, data, integer_io
+            aside.write_bytes(
+                litert_content(
+                    network, batch_size, quantization, data, integer_io
+                )
             )
         else:
-            write_onnx(network, aside, batch_size, opset)
+            aside.write_bytes(onnx_content(network, batch_size, opset))
         if verify:
             result = compare(model, network, aside, tried)
             _check_result(result, path, network, quantization)

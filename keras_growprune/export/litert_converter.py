@@ -14,17 +14,19 @@ from keras_growprune.processes import run_in_child
 QUANTIZATIONS = (None, "dynamic_range", "int8")
 
 
-def write_litert(network, path, batch_size, quantization, data, integer_io):
-    """Writes a `.tflite` file.
+def litert_content(network, batch_size, quantization, data, integer_io):
+    """Makes the content of a `.tflite` file.
 
     Args:
         network: A plain functional `keras.Model`.
-        path: Where to write it.
         batch_size: Examples of one call, or None for any.
         quantization: One of `QUANTIZATIONS`.
         data: Inputs to calibrate on, as `samples.given_samples` returns them;
             with `"int8"` alone.
         integer_io: Whether inputs and outputs are integers as well.
+
+    Returns:
+        Its bytes.
 
     Raises:
         ValueError: If the converter does not take the network.
@@ -45,37 +47,32 @@ def write_litert(network, path, batch_size, quantization, data, integer_io):
     with tempfile.TemporaryDirectory() as folder:
         saved = pathlib.Path(folder) / "saved_model"
         write_saved_model(network, saved, batch_size)
-        convert_to_litert(
-            network.name,
-            saved,
-            path,
-            batch_size,
-            quantization,
-            arrays,
-            integer_io,
+        return convert_to_litert(
+            network.name, saved, batch_size, quantization, arrays, integer_io
         )
 
 
 def convert_to_litert(
-    name, saved_model, path, batch_size, quantization, arrays, integer_io
+    name, saved_model, batch_size, quantization, arrays, integer_io=False
 ):
     """Converts a SavedModel.
 
     Args:
         name: Name of the network, for errors.
         saved_model: The folder.
-        path, batch_size, quantization, integer_io: As in `write_litert`.
+        batch_size, quantization, integer_io: As in `litert_content`.
         arrays: Inputs to calibrate on, by name.
+
+    Returns, raises: As `litert_content`.
     """
     request = {
         "saved_model": str(saved_model),
-        "path": str(path),
         "batch_size": batch_size or 1,
         "quantization": quantization,
         "integer_io": integer_io,
     }
     try:
-        run_in_child("convert_to_litert", request, arrays)
+        result = run_in_child("convert_to_litert", request, arrays)
     except ChildError as error:
         advice = "Expected: operations that LiteRT has."
         if quantization is not None:
@@ -84,3 +81,4 @@ def convert_to_litert(
             f"LiteRT's converter does not take network `{name}` with "
             f"quantization={quantization!r}: {error}. {advice}"
         ) from error
+    return result["content"].tobytes()

@@ -10,14 +10,16 @@ from keras_growprune.processes.child import run_python
 from keras_growprune.processes.shortened import last_line
 
 
-def write_onnx(network, path, batch_size, opset):
-    """Writes an `.onnx` file, by `tf2onnx`.
+def onnx_content(network, batch_size, opset):
+    """Makes the content of an `.onnx` file, by `tf2onnx`.
 
     Args:
         network: A plain functional `keras.Model`.
-        path: Where to write it.
         batch_size: Examples of one call, or None for any.
         opset: Version of ONNX's operations, or None for tf2onnx's choice.
+
+    Returns:
+        Its bytes.
 
     Raises:
         ValueError: If the converter does not take the network.
@@ -25,6 +27,7 @@ def write_onnx(network, path, batch_size, opset):
     network = in_float32(network)
     with tempfile.TemporaryDirectory() as folder:
         saved = pathlib.Path(folder) / "saved_model"
+        path = pathlib.Path(folder) / "network.onnx"
         write_saved_model(network, saved, batch_size)
         arguments = ["-m", "tf2onnx.convert", "--saved-model", str(saved)]
         arguments += ["--tag", "serve", "--signature_def", "serving_default"]
@@ -32,10 +35,11 @@ def write_onnx(network, path, batch_size, opset):
         if opset is not None:
             arguments += ["--opset", str(opset)]
         done = run_python(*arguments)
-    if done.returncode or not path.exists():
-        reason = last_line(done.stdout) if done.returncode > 0 else ""
-        raise ValueError(
-            f"tf2onnx does not take network `{network.name}`: "
-            f"{reason or how_it_ended(done.returncode)}. Expected: operations "
-            "that ONNX has."
-        )
+        if done.returncode == 0 and path.exists():
+            return path.read_bytes()
+    reason = last_line(done.stdout) if done.returncode > 0 else ""
+    raise ValueError(
+        f"tf2onnx does not take network `{network.name}`: "
+        f"{reason or how_it_ended(done.returncode)}. Expected: operations "
+        "that ONNX has."
+    )

@@ -47,9 +47,14 @@ def given_samples(model, data, name, most=256):
                 f"Received: shape {shape}"
             )
     return [
-        value.astype(keras.backend.standardize_dtype(tensor.dtype))
+        value.astype(_numpy_dtype(tensor))
         for tensor, value in zip(model.inputs, values)
     ]
+
+
+def _numpy_dtype(tensor):
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return "U" if dtype == "string" else dtype
 
 
 def _from_batches(structure, batches, most):
@@ -108,15 +113,16 @@ def drawn_samples(model, count):
     most = _embedded(model)
     values = []
     for tensor in model.inputs:
-        if None in tensor.shape[1:]:
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        if None in tensor.shape[1:] or dtype == "string":
             raise ValueError(
-                f"The sizes of input `{tensor.name}` of model `{model.name}` "
-                "are not fixed, so nothing can be drawn to try the file with. "
-                f"Received: shape {tuple(tensor.shape)}. Pass samples as "
+                f"Nothing can be drawn for input `{tensor.name}` of model "
+                f"`{model.name}`, to try the file with: that needs numbers "
+                "and sizes that are fixed. Received: shape "
+                f"{tuple(tensor.shape)}, dtype {dtype}. Pass samples as "
                 "`inputs`, or `verify=False`."
             )
         shape = (count, *tensor.shape[1:])
-        dtype = keras.backend.standardize_dtype(tensor.dtype)
         if "int" in dtype:
             numbers = most.get(id(tensor), _SOME_NUMBERS)
             values.append(random.integers(numbers, size=shape).astype(dtype))

@@ -19,6 +19,9 @@ def write_saved_model(model, path, batch_size=None):
         model: A plain `keras.Model`.
         path: Folder to write.
         batch_size: Examples of one call. Defaults to `None`: any.
+
+    Raises:
+        OSError: If it cannot be written.
     """
     specs = [_spec(tensor, batch_size) for tensor in model.inputs]
     structure, _ = keras_internals.graph_structure(model)
@@ -35,8 +38,13 @@ def write_saved_model(model, path, batch_size=None):
         outputs = call(keras.tree.pack_sequence_as(structure, list(inputs)))
         return dict(zip(output_names(model), keras.tree.flatten(outputs)))
 
+    # Not `archive.track(model)`: weights that the endpoints use are written in
+    # any case, and those of what is tracked would be written a second time.
+    # Other layers may have tables of words.
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    for layer in keras_internals.all_layers(model):
+        if not layer.weights:
+            archive.track(layer)
     # The first endpoint is what is served.
     archive.add_endpoint("serve", serve, input_signature=named_specs)
     archive.add_endpoint(
@@ -44,7 +52,10 @@ def write_saved_model(model, path, batch_size=None):
         call,
         input_signature=[keras.tree.pack_sequence_as(structure, specs)],
     )
-    archive.write_out(str(path), verbose=False)
+    try:
+        archive.write_out(str(path), verbose=False)
+    except tf.errors.OpError as error:  # a full disk, say
+        raise OSError(error.message) from error
 
 
 def _spec(tensor, batch_size):

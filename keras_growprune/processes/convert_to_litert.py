@@ -1,21 +1,22 @@
 """Converts a SavedModel to LiteRT."""
 
-import pathlib
+import numpy as np
 
 from keras_growprune.processes.shortened import first_line
 
 
 def main(request, arrays):
-    """Writes a `.tflite` file.
+    """Makes a `.tflite` file.
 
     Args:
-        request: Dict with `saved_model` and `path`, paths; `quantization`,
-            None, `"dynamic_range"` or `"int8"`; `integer_io`, whether inputs
-            and outputs of a full-integer file are integers as well.
+        request: Dict with `saved_model`, its path; `batch_size`;
+            `quantization`, None, `"dynamic_range"` or `"int8"`; `integer_io`,
+            whether inputs and outputs of a full-integer file are integers as
+            well.
         arrays: Inputs to calibrate on, by name, batches of all samples.
 
     Returns:
-        An empty dict.
+        A dict with `content`, the bytes of the file.
 
     Raises:
         ValueError: If LiteRT lacks one of the network's operations.
@@ -47,5 +48,4 @@ def main(request, arrays):
         content = converter.convert()
     except Exception as error:  # of several types, with pages of text
         raise ValueError(first_line(error)) from error
-    pathlib.Path(request["path"]).write_bytes(content)
-    return {}
+    return {"content": np.frombuffer(content, "uint8")}

@@ -82,11 +82,14 @@ class LiteRTFile(ExportedFile):
         return self._interpreter.invoke
 
     def _set(self, inputs):
+        resized = False
         for name, details in self._inputs.items():
             shape = np.shape(inputs[name])
             if tuple(details["shape"]) != shape:
                 self._interpreter.resize_tensor_input(details["index"], shape)
-        self._interpreter.allocate_tensors()
+                resized = True
+        if resized:  # which it refuses while others hold its numbers
+            self._interpreter.allocate_tensors()
         for name, details in self._inputs.items():
             self._interpreter.set_tensor(
                 details["index"], _quantized(inputs[name], details)

@@ -1,7 +1,5 @@
 """SavedModels."""
 
-import numpy as np
-
 from keras_growprune.runtimes.exported_file import ExportedFile
 
 _SIGNATURE = "serving_default"
@@ -34,7 +32,7 @@ class SavedModelFile(ExportedFile):
             for name, spec in specs.items()
         }
         self._constants = lambda inputs: {
-            name: tf.constant(np.asarray(inputs[name], dtype))
+            name: tf.constant(inputs[name], dtype)
             for name, (_, dtype) in self.inputs.items()
         }
 

@@ -2,6 +2,7 @@
 
 from keras_growprune import keras_internals
 from keras_growprune.export import compact_model
+from keras_growprune.export import compile_alike
 from keras_growprune.export import export_model
 from keras_growprune.export import untrained_model
 from keras_growprune.structure import check_not_rewritten
@@ -12,18 +13,33 @@ from keras_growprune.training import validation
 class Deployable:
     """Mixin of a growing model: plain networks of it, and files of those."""
 
-    def compact(self):
+    def compact(self, compiled=False):
         """Returns the network as it stands, in plain Keras layers.
 
         Works at any moment, also before `compile`. The result shares nothing
-        with this model and loads without this library.
+        with this model and loads without this library; layers keep their
+        names.
+
+        Args:
+            compiled: Whether it is compiled like this model, with loss,
+                metrics and an optimizer that is where this model's is, so
+                that training goes on. Defaults to `False`: not compiled.
 
         Returns:
-            A `keras.Model`, not compiled.
+            A `keras.Model`.
+
+        Raises:
+            ValueError: If it is to be compiled, and this model is not.
         """
         check_not_rewritten(self)
+        if compiled and not self.compiled:
+            raise ValueError(
+                f"Model `{self.name}` is not compiled, so its compact network "
+                "cannot be compiled like it. Call `compile` first, or "
+                "`compact()`."
+            )
         inputs, outputs = keras_internals.graph_structure(self)
-        return compact_model(
+        plain = compact_model(
             self._growth.blueprint.map,
             self.structure,
             inputs,
@@ -31,6 +47,10 @@ class Deployable:
             self._growth.network.plan.folds(),
             name=self.name,
         )
+        if compiled:
+            self._build_optimizers()
+            compile_alike(self, plain, self._compile_arguments)
+        return plain
 
     def untrained(self, structure=None):
         """Returns a plain network of a structure, with fresh weights.

@@ -7,6 +7,7 @@ import keras
 
 from keras_growprune import backend
 from keras_growprune import keras_internals
+from keras_growprune.export import CompileArguments
 from keras_growprune.structure import check_not_rewritten
 from keras_growprune.training import validation
 from keras_growprune.training.agreement import seed_of_all
@@ -225,6 +226,7 @@ class GrowPruneModel(
         except BaseException:
             self._jit_is_auto = before
             raise
+        self._compile_arguments = CompileArguments(*args, **kwargs)
         self._growth.functions.clear()
         if gate_optimizer is not None:
             gate_optimizer = keras.optimizers.get(gate_optimizer)

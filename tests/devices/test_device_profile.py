@@ -5,8 +5,10 @@ from keras import layers
 
 import keras_growprune as kgp
 from keras_growprune.devices import LayerWork
-from keras_growprune.devices import runtimes
+from keras_growprune.devices import litert_file
+from keras_growprune.devices import time_files
 from keras_growprune.devices import time_models
+from keras_growprune.export import open_exported
 from tests.networks import conv_chain
 from tests.networks import grow
 from tests.networks import residual
@@ -324,17 +326,16 @@ def test_what_litert_cannot_convert_is_told_by_name():
         time_models([model], "litert")
 
 
-def litert_answer(model, x):
-    interpreter = runtimes._interpreter(runtimes.litert_file(model))
-    interpreter.allocate_tensors()
-    place = interpreter.get_input_details()[0]["index"]
-    interpreter.set_tensor(place, x)
-    interpreter.invoke()
-    place = interpreter.get_output_details()[0]["index"]
-    return interpreter.get_tensor(place)
+def litert_answer(model, x, tmp_path):
+    path = tmp_path / "network.tflite"
+    path.write_bytes(litert_file(model))
+    file = open_exported(path)
+    (name,) = file.inputs
+    (answer,) = file.run({name: x}).values()
+    return answer
 
 
-def test_networks_in_mixed_precision_run_on_litert_in_float32():
+def test_networks_in_mixed_precision_run_on_litert_in_float32(tmp_path):
     inputs = keras.Input((6, 6, 2))
     with_half = dict(dtype="mixed_float16")
     x = layers.Conv2D(3, 3, activation="relu", **with_half)(inputs)
@@ -342,7 +343,7 @@ def test_networks_in_mixed_precision_run_on_litert_in_float32():
     x = layers.GlobalAveragePooling2D(**with_half)(x)
     model = keras.Model(inputs, layers.Dense(4, dtype="float32")(x))
     image = np.random.default_rng(0).random((1, 6, 6, 2), "float32")
-    found = litert_answer(model, image)
+    found = litert_answer(model, image, tmp_path)
     np.testing.assert_allclose(found, model(image), rtol=1e-2, atol=1e-3)
     assert model.layers[1].compute_dtype == "float16"
     growing = grow(residual(6, image=(12, 12, 3)))
@@ -381,6 +382,57 @@ def test_a_check_prints_predicted_beside_measured_times(capsys):
     assert second.endswith(f"({share:.1%})")
     profile.check(models, verbose=0)
     assert capsys.readouterr().out == ""
+
+
+def test_a_check_times_exported_files_beside_their_networks(tmp_path, capsys):
+    profile = kgp.DeviceProfile(
+        {"convolution": (3.0, 20.0, 0.0, 0.0)}, runtime="tensorflow"
+    )
+    models = {"full": network((64, 64, 64), 32), "small": network((4,), 8)}
+    files = {}
+    for name, model in models.items():
+        files[name] = tmp_path / f"{name}.tflite"
+        files[name].write_bytes(litert_file(model))
+    result = profile.check(models, files={"LiteRT": files})
+    assert 0 < result["small"]["LiteRT"] < result["full"]["LiteRT"]
+    _, first, second = capsys.readouterr().out.splitlines()
+    share = result["small"]["LiteRT"] / result["full"]["LiteRT"]
+    assert first.endswith("(100.0%)") and second.endswith(f"({share:.1%})")
+    assert "LiteRT" in first and "LiteRT" in second
+    only = {"LiteRT": {"small": files["small"]}}
+    result = profile.check(models, files=only, verbose=1)
+    assert "LiteRT" not in result["full"] and result["small"]["LiteRT"] > 0
+    assert (
+        capsys.readouterr()
+        .out.splitlines()[2]
+        .endswith(f"LiteRT {result['small']['LiteRT']:.3f}")
+    )
+
+
+@pytest.mark.parametrize(
+    "files, text",
+    [
+        (["full.tflite"], "must map titles"),
+        (
+            {"LiteRT": {"fulll": "full.tflite"}},
+            r"networks are \['full'\].*fulll",
+        ),
+        ({"measured": {"full": "full.tflite"}}, "must differ from"),
+        ({"LiteRT": {"full": __file__}}, r"\.tflite.*test_device_profile"),
+    ],
+)
+def test_files_of_other_networks_are_refused(files, text):
+    with pytest.raises(ValueError, match=text):
+        TRUE.check({"full": network((4,))}, files=files)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_files_are_timed_with_batches_that_they_take(batch_size, tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(litert_file(network((4,)), batch_size))
+    assert min(time_files([path, path], batch_size)) > 0
+    with pytest.raises(ValueError, match="take batches of 2.*Received"):
+        time_files([path], 2)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +480,7 @@ def test_a_profile_of_a_device_that_is_not_here_cannot_be_checked():
         TRUE.check({"full": network((4,))})
 
 
-def test_recurrent_networks_run_on_litert_as_in_keras():
+def test_recurrent_networks_run_on_litert_as_in_keras(tmp_path):
     """Weights inside of loops must be constants in the file."""
     inputs = keras.Input((5,), dtype="int32")
     x = keras.layers.Embedding(9, 3)(inputs)
@@ -436,5 +488,5 @@ def test_recurrent_networks_run_on_litert_as_in_keras():
     x = keras.layers.GRU(4)(x)
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
     words = np.array([[3, 1, 4, 1, 5]], "int32")
-    found = litert_answer(model, words)
+    found = litert_answer(model, words, tmp_path)
     np.testing.assert_allclose(found, model(words), rtol=1e-5, atol=1e-6)

@@ -33,7 +33,9 @@ def run_example(name, *arguments):
     finally:
         flags.FLAGS.unparse_flags()
         flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
-        if "strategies" not in modules:
-            # Imported again, it defines its flags again.
-            sys.modules.pop("strategies", None)
+        # Imported again, they define their flags again.
+        for other in set(sys.modules) - modules:
+            file = getattr(sys.modules[other], "__file__", None)
+            if file and pathlib.Path(file).parent == FOLDER:
+                del sys.modules[other]
     return printed.getvalue()

@@ -241,7 +241,8 @@ def test_a_gated_sum_called_with_a_keyword_can_be_compacted():
 def test_a_compact_file_loads_without_the_library(tmp_path):
     model = make_model(NETWORKS["mixed"], "paper")
     set_random_structure(model, np.random.default_rng(5))
-    small = model.compact()
+    model.compile("adam", "mse", metrics=["mae"])
+    small = model.compact(compiled=True)
     small.save(tmp_path / "small.keras")
     np.save(tmp_path / "x.npy", images())
     code = (
@@ -249,6 +250,7 @@ def test_a_compact_file_loads_without_the_library(tmp_path):
         "sys.modules['keras_growprune'] = None  # cannot be imported\n"
         "import keras, numpy as np\n"
         "model = keras.models.load_model('small.keras')\n"
+        "assert model.compiled\n"
         "np.save('y.npy', model(np.load('x.npy'), training=False))\n"
     )
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}

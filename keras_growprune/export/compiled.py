@@ -1,0 +1,121 @@
+"""A compact network that trains on where the growing one was."""
+
+import collections
+import inspect
+
+import keras
+
+from keras_growprune import keras_internals
+
+
+class CompileArguments:
+    """What a model was compiled with, to compile others alike.
+
+    Args:
+        *args, **kwargs: Of `keras.Model.compile`.
+    """
+
+    def __init__(self, *args, **kwargs):
+        bound = inspect.signature(keras.Model.compile).bind(
+            None, *args, **kwargs
+        )
+        self._arguments = dict(bound.arguments)
+        self._arguments.pop("self")
+        self._arguments.pop("optimizer", None)
+
+    def compile(self, model, optimizer):
+        """Compiles a model; its metrics are new ones, and count from zero."""
+        arguments = {
+            name: keras.tree.map_structure(_new, value)
+            if "metrics" in name
+            else value
+            for name, value in self._arguments.items()
+        }
+        model.compile(optimizer=optimizer, **arguments)
+
+
+def _new(value):
+    if isinstance(value, keras.Metric):
+        return type(value).from_config(value.get_config())
+    return value
+
+
+def compile_alike(model, plain, arguments):
+    """Compiles the compact network, with the state of the optimizer.
+
+    Args:
+        model: The growing model, compiled.
+        plain: Its compact network.
+        arguments: Its `CompileArguments`.
+    """
+    old = model.optimizer
+    new = type(old).from_config(old.get_config())
+    arguments.compile(plain, new)
+    new.build(plain.trainable_variables)
+    twins = _twins(model, plain)
+    for before, after in zip(
+        keras_internals.optimizers_in(old), keras_internals.optimizers_in(new)
+    ):
+        _copy_state(before, after, twins)
+
+
+def _twins(model, plain):
+    """The growing model's variable of each of the compact one's, by `id`."""
+    known = {layer.name: _named(layer) for layer in model.layers}
+    return {
+        id(variable): known[layer.name][key]
+        for layer in plain.layers
+        for key, variable in _named(layer).items()
+        if key in known.get(layer.name, ())
+    }
+
+
+def _named(layer):
+    """Variables of a layer by name, and how many had the name before."""
+    count = collections.Counter()
+    named = {}
+    for variable in layer.weights:
+        named[variable.name, count[variable.name]] = variable
+        count[variable.name] += 1
+    return named
+
+
+def _copy_state(before, after, twins):
+    old_slots, new_slots = (
+        keras_internals.optimizer_slots(each) for each in (before, after)
+    )
+    places = {
+        id(variable): index
+        for index, variable in enumerate(
+            keras_internals.optimizer_variables(before)
+        )
+    }
+    for name, slots in new_slots.items():
+        owners = keras_internals.optimizer_variables(after)
+        for owner, slot in zip(owners, slots):
+            place = places.get(id(twins.get(id(owner))))
+            if slot is None or place is None:
+                continue
+            value = keras_internals.read_variable(old_slots[name][place])
+            if value.shape == tuple(slot.shape):
+                slot.assign(value)
+    for old, new in zip(_others(before, old_slots), _others(after, new_slots)):
+        new.assign(old.numpy())
+
+
+def _others(optimizer, slots):
+    """Variables that belong to no weight: counts, the learning rate."""
+    own = {
+        id(slot) for each in slots.values() for slot in each if slot is not None
+    }
+    inner = {
+        id(variable)
+        for part in keras_internals.optimizers_in(optimizer)
+        if part is not optimizer
+        for variable in part.variables
+    }
+    return [
+        variable
+        for variable in optimizer.variables
+        if id(variable) not in own | inner
+    ]
