@@ -20,6 +20,11 @@ EXAMPLES = [
     "scipy",
 ]
 
+# LiteRT's own interpreter, which TensorFlow stops carrying.
+LITERT = ["ai-edge-litert"]
+# Before 1.17 tf2onnx does not go with NumPy 2.
+ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
+
 setuptools.setup(
     name="keras_growprune",
     version=VERSION,
@@ -39,12 +44,21 @@ setuptools.setup(
     ],
     extras_require={
         "examples": EXAMPLES,
-        "test": [*EXAMPLES, "hypothesis", "pytest", "pytest-xdist", "ruff"],
+        "litert": LITERT,
+        "onnx": ONNX,
+        "test": [
+            *EXAMPLES,
+            *LITERT,
+            *ONNX,
+            "hypothesis",
+            "matplotlib",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+        ],
+        # Quantization-aware training, clustering, pruning of single weights.
+        "tfmot": ["tensorflow-model-optimization", "tf_keras"],
         "viz": ["matplotlib"],
-        # LiteRT's own interpreter, which TensorFlow stops carrying.
-        "litert": ["ai-edge-litert"],
-        # Pruning of single weights, to compare with; brings tf_keras.
-        "tfmot": ["tensorflow-model-optimization"],
     },
     classifiers=[
         "Intended Audience :: Developers",

@@ -6,8 +6,9 @@ r"""Halves a network that plain Keras has trained to the end.
 
 Trains a network as usual. Then `kgp.growable(network, start="weights")` makes
 a growing model of it, which begins with all units and their weights, and a few
-more epochs take it to the budget. Prints what depends on what in the network,
-each epoch, and accuracy and cost before and after.
+more epochs take it to the budget, while it learns what the trained network
+answers. Prints what depends on what in the network, each epoch, and accuracy
+and cost before and after.
 """
 
 import pathlib
@@ -33,6 +34,9 @@ flags.DEFINE_float("budget", 0.5, "FLOPs to keep, as a fraction.")
 flags.DEFINE_integer("epochs", 15, "Epochs of the training.", lower_bound=1)
 flags.DEFINE_integer(
     "pruning_epochs", 6, "Epochs with the budget.", lower_bound=1
+)
+flags.DEFINE_bool(
+    "distillation", True, "Whether to learn from the trained network's answers."
 )
 flags.DEFINE_integer("batch_size", 64, "Batch size.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate.")
@@ -135,6 +139,7 @@ def prune(strategy):
             kgp.Budget(flops=FLAGS.budget),
             start="weights",
             seed=FLAGS.seed,
+            distillation=FLAGS.distillation or None,
         )
     print(model.coupling_report())
     after = train(

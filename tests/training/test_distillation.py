@@ -188,6 +188,11 @@ def test_several_outputs_have_each_their_distance():
     moved = {"kind": answers["kind"], "size": answers["size"] + 2}
     given = model.distillation.mix(keras.ops.zeros(()), model, answers, moved)
     assert float(given) == pytest.approx(4, rel=1e-5)
+    no_weight = np.zeros(4, "float32")
+    given = model.distillation.mix(
+        keras.ops.zeros(()), model, answers, moved, no_weight
+    )
+    assert float(given) == 0
     history = model.fit(x, {"kind": y, "size": x[:, :1]}, verbose=0).history
     assert np.isfinite(history["loss"]).all()
 
