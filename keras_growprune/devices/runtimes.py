@@ -5,9 +5,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_growprune import keras_internals
-from keras_growprune.devices.validation import check_batch_size
+from keras_growprune.devices.layer_work import graph_of
+from keras_growprune.devices.validation import check_sizes
 from keras_growprune.export import in_float32
 from keras_growprune.runtimes import open_exported
+from keras_growprune.runtimes.error_text import first_line
 from keras_growprune.runtimes.litert_file import interpreter_of
 
 
@@ -112,9 +114,9 @@ def litert_file(model, batch_size=1):
     try:
         return converter.convert()
     except Exception as error:  # of several types, with pages of text
-        reason = str(error).strip().split("\n")[0]
         raise ValueError(
-            f"LiteRT cannot convert network `{model.name}`: {reason} (see "
+            f"LiteRT cannot convert network `{model.name}`: "
+            f"{first_line(error)} (see "
             "above for its operations). Expected: operations that LiteRT has."
         ) from error
 
@@ -155,5 +157,6 @@ def prepare(model, runtime, batch_size):
             f"Argument `runtime` must be one of {sorted(_RUNTIMES)}. "
             f"Received: runtime={runtime!r}"
         )
-    check_batch_size(model, batch_size)
+    model = graph_of(model)
+    check_sizes(model, batch_size)
     return _RUNTIMES[runtime](model, batch_size)

@@ -114,9 +114,15 @@ def check_files(files, models):
             format_of(path)
 
 
-def check_batch_size(model, batch_size):
-    """Checks that a network takes batches of a size."""
+def check_sizes(model, batch_size):
+    """Checks that inputs have sizes, and may come in batches of a size."""
     for tensor in model.inputs:
+        if None in tensor.shape[1:]:
+            raise ValueError(
+                f"Input `{tensor.name}` of network `{model.name}` must have a "
+                "fixed size, so that it can be timed. Received: shape "
+                f"{tuple(tensor.shape)}"
+            )
         if tensor.shape[0] not in (None, batch_size):
             raise ValueError(
                 f"The inputs of network `{model.name}` have a fixed batch "

@@ -8,6 +8,8 @@ from keras_growprune.export.export_model import FORMATS
 from keras_growprune.export.export_model import export_model
 from keras_growprune.export.prepared import in_float32
 from keras_growprune.export.verification import Verification
+from keras_growprune.export.verification import plain_network
+from keras_growprune.export.verification import shortfall
 from keras_growprune.export.verification import verify
 from keras_growprune.runtimes import open_exported
 from keras_growprune.runtimes import size_on_disk
@@ -21,6 +23,8 @@ __all__ = [
     "export_model",
     "in_float32",
     "open_exported",
+    "plain_network",
+    "shortfall",
     "size_on_disk",
     "untrained_model",
     "verify",

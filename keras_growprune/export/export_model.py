@@ -10,6 +10,7 @@ from keras_growprune.export.onnx_converter import onnx_content
 from keras_growprune.export.saved_model import write_saved_model
 from keras_growprune.export.verification import compare
 from keras_growprune.export.verification import plain_network
+from keras_growprune.export.verification import shortfall
 from keras_growprune.files import new_aside
 from keras_growprune.layers.growable import is_count
 
@@ -18,11 +19,6 @@ FORMATS = {"tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 # What is only asked for where it is needed.
 _PACKAGES = {"onnx": ("tf2onnx", "onnx"), "litert": (), "tf_saved_model": ()}
 _RUNTIMES = {"onnx": ("onnxruntime",), "litert": (), "tf_saved_model": ()}
-# Differences by rounding alone, of outputs up to 1: a hundred times what
-# networks have.
-_ROUNDING = 1e-4
-# A file whose errors are half as large as what its outputs tell is wrong.
-_NOISE = 0.5
 _SAMPLES = 32
 
 
@@ -207,17 +203,8 @@ def _check_packages(file_format, verify):
 
 
 def _check_result(result, path, network, quantization):
-    if quantization is None:
-        allowed = _ROUNDING * max(1.0, result.largest)
-        is_right = result.difference <= allowed
-        expected = f"a largest difference of at most {allowed:.2g}"
-    else:
-        is_right = result.noise <= _NOISE
-        expected = (
-            f"errors of at most {_NOISE} of the outputs' standard deviation; "
-            f"they are {result.noise:.2g} of it"
-        )
-    if not is_right:
+    expected = shortfall(result, is_quantized=quantization is not None)
+    if expected is not None:
         advice = ""
         if quantization == "int8":
             advice = (

@@ -7,7 +7,7 @@ from keras_growprune.export.prepared import in_float32
 from keras_growprune.export.saved_model import write_saved_model
 from keras_growprune.processes.child import how_it_ended
 from keras_growprune.processes.child import run_python
-from keras_growprune.processes.shortened import last_line
+from keras_growprune.runtimes.error_text import last_line
 
 
 def onnx_content(network, batch_size, opset):

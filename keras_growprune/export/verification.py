@@ -16,6 +16,11 @@ from keras_growprune.runtimes import format_of
 from keras_growprune.runtimes import open_exported
 
 _SAMPLES = 32
+# Differences by rounding alone, of outputs up to 1: a hundred times what
+# networks have.
+ROUNDING = 1e-4
+# A file whose errors are half as large as what its outputs tell is wrong.
+NOISE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +92,31 @@ def verify(model, path, inputs=None):
     else:
         values = samples.given_samples(network, inputs, "inputs")
     return compare(model, network, path, values)
+
+
+def shortfall(result, is_quantized, rounding=ROUNDING, noise=NOISE):
+    """What is expected of an exported file and does not hold.
+
+    Args:
+        result: Its `Verification`.
+        is_quantized: Whether integers stand for other numbers in it.
+        rounding: Largest difference of one in floats, times the largest
+            output where that is above 1.
+        noise: Largest `noise` of one that is quantized.
+
+    Returns:
+        A phrase, or None where it is as it should be.
+    """
+    allowed = rounding * max(1.0, result.largest)
+    # Not the other way round: of numbers that are none neither holds.
+    if not is_quantized and not result.difference <= allowed:
+        return f"a largest difference of at most {allowed:.2g}"
+    if is_quantized and not result.noise <= noise:
+        return (
+            f"noise of at most {noise:g} of the outputs' standard deviation "
+            f"(it is {result.noise:.2g})"
+        )
+    return None
 
 
 def plain_network(model):

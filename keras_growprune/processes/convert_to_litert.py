@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_growprune.processes.shortened import first_line
+from keras_growprune.runtimes.error_text import first_line
 
 
 def main(request, arrays):

@@ -7,11 +7,15 @@ class ExportedFile(abc.ABC):
     """A network in a file, ready to run in its own runtime.
 
     Attributes:
-        inputs: Dict of the inputs by name: `(shape, dtype)`, None for sizes
-            that are not fixed; dtypes as names.
+        inputs, outputs: Dicts by name of `(shape, dtype)`, None for sizes that
+            are not fixed (no shape at all where nothing is known of it);
+            dtypes as names.
+        is_quantized: Whether integers stand for other numbers in it.
     """
 
     inputs: dict
+    outputs: dict
+    is_quantized = False
 
     @abc.abstractmethod
     def run(self, inputs):

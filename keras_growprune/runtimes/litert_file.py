@@ -18,6 +18,7 @@ class LiteRTFile(ExportedFile):
     """
 
     def __init__(self, path):
+        self._path = path
         self._interpreter = interpreter_of(path)
         self._signature = None
         signatures = self._interpreter.get_signature_list()
@@ -35,10 +36,17 @@ class LiteRTFile(ExportedFile):
                     self._interpreter.get_output_details(),
                 )
             )
-        self.inputs = {
-            name: (_shape(details), np.dtype(details["dtype"]).name)
-            for name, details in self._inputs.items()
-        }
+        self.inputs, self.outputs = (
+            {
+                name: (_shape(each), np.dtype(each["dtype"]).name)
+                for name, each in details.items()
+            }
+            for details in (self._inputs, self._outputs)
+        )
+        self.is_quantized = any(
+            each["quantization_parameters"]["scales"].size
+            for each in self._interpreter.get_tensor_details()
+        )
 
     def run(self, inputs):
         count = len(next(iter(inputs.values())))
@@ -66,7 +74,7 @@ class LiteRTFile(ExportedFile):
                 **{k: _quantized(inputs[k], v) for k, v in self._inputs.items()}
             )
         else:
-            self._set(inputs)
+            self._set(self._interpreter, inputs)
             self._interpreter.invoke()
             outputs = {
                 name: self._interpreter.get_tensor(details["index"])
@@ -78,20 +86,19 @@ class LiteRTFile(ExportedFile):
         }
 
     def prepare(self, inputs):
-        self._set(inputs)
-        return self._interpreter.invoke
+        # One of its own: with a signature it cannot be given other sizes.
+        interpreter = interpreter_of(self._path)
+        self._set(interpreter, inputs)
+        return interpreter.invoke
 
-    def _set(self, inputs):
-        resized = False
+    def _set(self, interpreter, inputs):
         for name, details in self._inputs.items():
             shape = np.shape(inputs[name])
             if tuple(details["shape"]) != shape:
-                self._interpreter.resize_tensor_input(details["index"], shape)
-                resized = True
-        if resized:  # which it refuses while others hold its numbers
-            self._interpreter.allocate_tensors()
+                interpreter.resize_tensor_input(details["index"], shape)
+        interpreter.allocate_tensors()
         for name, details in self._inputs.items():
-            self._interpreter.set_tensor(
+            interpreter.set_tensor(
                 details["index"], _quantized(inputs[name], details)
             )
 

@@ -21,21 +21,24 @@ class ONNXFile(ExportedFile):
         self._session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-        self.inputs = {
-            each.name: (
-                tuple(s if isinstance(s, int) else None for s in each.shape),
-                _dtype(each.type),
+        self.inputs, self.outputs = (
+            {each.name: (_shape(each), _dtype(each.type)) for each in ends}
+            for ends in (
+                self._session.get_inputs(),
+                self._session.get_outputs(),
             )
-            for each in self._session.get_inputs()
-        }
-        self._outputs = [each.name for each in self._session.get_outputs()]
+        )
 
     def run(self, inputs):
         inputs = {
             name: np.asarray(inputs[name], dtype)
             for name, (_, dtype) in self.inputs.items()
         }
-        return dict(zip(self._outputs, self._session.run(None, inputs)))
+        return dict(zip(self.outputs, self._session.run(None, inputs)))
+
+
+def _shape(end):
+    return tuple(s if isinstance(s, int) else None for s in end.shape)
 
 
 def _dtype(name):

@@ -3,6 +3,8 @@
 import pathlib
 import sys
 
+from keras_growprune.runtimes.error_text import first_line
+
 ENDINGS = {".tflite": "litert", ".onnx": "onnx"}
 
 
@@ -58,11 +60,17 @@ def open_exported(path):
         )
     try:
         return File(path)
+    except OSError:
+        raise
     except ImportError as error:
         raise ImportError(
             f"To run `{path}`, its runtime is needed, which is not installed: "
             f"{error}. Run `{sys.executable} -m pip install "
             f"'keras_growprune[{file_format}]'`."
+        ) from error
+    except Exception as error:  # of each runtime's own types
+        raise ValueError(
+            f"The runtime of `{path}` does not take it: {first_line(error)}"
         ) from error
 
 

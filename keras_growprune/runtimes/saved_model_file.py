@@ -27,10 +27,13 @@ class SavedModelFile(ExportedFile):
             )
         self._function = signatures[_SIGNATURE]
         _, specs = self._function.structured_input_signature
-        self.inputs = {
-            name: (tuple(spec.shape), spec.dtype.name)
-            for name, spec in specs.items()
-        }
+        self.inputs, self.outputs = (
+            {
+                name: (_shape(spec.shape), spec.dtype.name)
+                for name, spec in ends.items()
+            }
+            for ends in (specs, self._function.structured_outputs)
+        )
         self._constants = lambda inputs: {
             name: tf.constant(inputs[name], dtype)
             for name, (_, dtype) in self.inputs.items()
@@ -48,3 +51,7 @@ class SavedModelFile(ExportedFile):
                 value.numpy()
 
         return run
+
+
+def _shape(shape):
+    return None if shape.rank is None else tuple(shape)

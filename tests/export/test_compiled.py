@@ -40,6 +40,7 @@ def test_training_goes_on_in_the_compact_network(optimizer):
     assert not isinstance(plain, kgp.GrowPruneModel)
     assert int(plain.optimizer.iterations) == int(model.optimizer.iterations)
     x, y = data()
+    model.reset_metrics()
     for _ in range(3):
         losses = [each.train_on_batch(x, y) for each in (model, plain)]
         np.testing.assert_allclose(*losses, rtol=2e-5)

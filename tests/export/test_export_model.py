@@ -152,7 +152,8 @@ def test_inputs_of_a_full_integer_file_are_integers_if_asked(
     )
     assert result.samples == 64 and result.noise < 0.1
     dtype = "int8" if integer_io else "float32"
-    assert open_exported(path).inputs["image"] == ((1, 8, 8, 1), dtype)
+    file = open_exported(path)
+    assert file.inputs["image"] == ((1, 8, 8, 1), dtype) and file.is_quantized
 
 
 @pytest.mark.slow
@@ -179,7 +180,11 @@ def test_dynamic_range_makes_a_file_of_a_quarter(tmp_path):
 def test_litert_batches(batch_size, tmp_path):
     model, path = grown(convolutional), tmp_path / "m.tflite"
     model.export(path, format="litert", batch_size=batch_size, verbose=False)
-    assert open_exported(path).inputs["image"][0][0] == batch_size
+    file = open_exported(path)
+    assert file.inputs["image"][0][0] == batch_size
+    assert file.outputs == {"scores": ((batch_size, 10), "float32")}
+    assert not file.is_quantized
+    assert min(kgp.devices.time_files([path], batch_size=4)) > 0
     assert kgp.verify(model, path, samples(model, 8)).difference < 1e-5
 
 
@@ -485,6 +490,8 @@ def test_files_of_nobody_are_refused(tmp_path):
     (tmp_path / "m.tflite").write_bytes(b"no such file")
     with pytest.raises(RuntimeError, match="does not run it"):
         kgp.verify(model, tmp_path / "m.tflite")
+    with pytest.raises(ValueError, match=r"m\.tflite` does not take it"):
+        open_exported(tmp_path / "m.tflite")
 
 
 def test_a_file_of_another_network_is_told(tmp_path):

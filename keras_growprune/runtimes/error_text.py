@@ -1,4 +1,4 @@
-"""The line of a long error that says what is wrong."""
+"""The line of a long error that tells what is wrong."""
 
 
 def first_line(text):
