@@ -1,5 +1,7 @@
 """A trained network tells a growing one what to answer."""
 
+import warnings
+
 import keras
 from keras import ops
 
@@ -40,7 +42,7 @@ class Distillation:
     ```
     """
 
-    def __init__(self, teacher, weight=0.5, temperature=2.0):
+    def __init__(self, teacher, weight=0.9, temperature=4.0):
         if not isinstance(teacher, keras.Model) or not teacher.built:
             raise ValueError(
                 "Argument `teacher` must be a built `keras.Model`. Received: "
@@ -125,4 +127,25 @@ class Distillation:
         return (
             f"Distillation(teacher={self.teacher.name!r}, "
             f"weight={self.weight}, temperature={self.temperature})"
+        )
+
+
+def check_distillation(model):
+    """Checks, before a model is trained, whom it learns from.
+
+    Args:
+        model: The growing model, compiled.
+
+    Raises:
+        ValueError: If it cannot learn from its teacher.
+    """
+    if model.distillation is not None:
+        model.distillation.check(model)
+    elif model.distillation_left_behind is not None:
+        warnings.warn(
+            f"Model `{model.name}` learned from a teacher before it was saved "
+            f"({model.distillation_left_behind}), who was not saved with it. "
+            "It trains without now. Set `model.distillation` again, or to "
+            "None to say that this is meant.",
+            stacklevel=3,
         )

@@ -18,6 +18,7 @@ from keras_growprune.training.checked_arguments import explained
 from keras_growprune.training.checked_strategy import check_distributed_fit
 from keras_growprune.training.deployable import Deployable
 from keras_growprune.training.distillation import Distillation
+from keras_growprune.training.distillation import check_distillation
 from keras_growprune.training.first_step import FirstStep
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
@@ -247,6 +248,7 @@ class GrowPruneModel(
                 )
             value.check(self)
         self._distillation = value
+        self.distillation_left_behind = None
         self.train_function = None
         self._growth.functions.clear()
 
@@ -344,8 +346,7 @@ class GrowPruneModel(
         self.check_checkpoints(given)
         if self.compiled:  # else Keras says so
             check_distributed_fit(self)
-            if self.distillation is not None:
-                self.distillation.check(self)
+            check_distillation(self)
             self._growth.others.leave()
             self._build_optimizers()
             self._growth.prepare_run(epochs, initial_epoch, growth_epochs)

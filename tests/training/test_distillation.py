@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -195,6 +197,22 @@ def test_several_outputs_have_each_their_distance():
     assert float(given) == 0
     history = model.fit(x, {"kind": y, "size": x[:, :1]}, verbose=0).history
     assert np.isfinite(history["loss"]).all()
+
+
+def test_a_loaded_model_tells_that_its_teacher_stayed_behind(tmp_path):
+    teacher = network()
+    model = growing(teacher, kgp.Distillation(teacher, 0.7))
+    model.compile("sgd", CROSSENTROPY)
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    assert again.distillation is None
+    with pytest.warns(UserWarning, match=r"teacher.*weight=0\.7.*not saved"):
+        again.fit(*data(), verbose=0)
+    for distillation in (kgp.Distillation(teacher), None):
+        again.distillation = distillation
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            again.fit(*data(), verbose=0)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ class SavedWithStructure:
     """
 
     _breaks_off = False
+    # What the model that was saved learned from, in words, or None.
+    distillation_left_behind = None
 
     def get_weights(self):
         """Returns the weights that are in the network now.
@@ -112,8 +114,10 @@ class SavedWithStructure:
         )
         with self._growth.network.full_attributes():
             graph_config = graph.get_config()
+        teacher = self.distillation
         return {
             **graph_config,
+            **({} if teacher is None else {"distillation": repr(teacher)}),
             "budget": self.budget.get_config(),
             "schedule": self.schedule.get_config(),
             "rule": validation.serialize_rule(self._growth.blueprint.rule),
@@ -137,15 +141,18 @@ class SavedWithStructure:
             "width_multiple": config.pop("width_multiple"),
             "seed": config.pop("seed"),
         }
+        left_behind = config.pop("distillation", None)
         graph = keras.Model.from_config(config, custom_objects=custom_objects)
         inputs, outputs = keras_internals.graph_structure(graph)
-        return cls(
+        model = cls(
             inputs,
             outputs,
             name=graph.name,
             trainable=graph.trainable,
             **arguments,
         )
+        model.distillation_left_behind = left_behind
+        return model
 
     @staticmethod
     def check_checkpoints(callbacks):
