@@ -57,7 +57,12 @@ setuptools.setup(
             "ruff",
         ],
         # Quantization-aware training, clustering, pruning of single weights.
-        "tfmot": ["tensorflow-model-optimization", "tf_keras"],
+        "tfmot": [
+            "tensorflow-model-optimization",
+            "tf_keras",
+            # It imports distutils, which Python 3.12 leaves to setuptools.
+            "setuptools; python_version >= '3.12'",
+        ],
         "viz": ["matplotlib"],
     },
     classifiers=[

@@ -7,6 +7,10 @@ from keras_growprune.export.compiled import compile_alike
 from keras_growprune.export.export_model import FORMATS
 from keras_growprune.export.export_model import export_model
 from keras_growprune.export.prepared import in_float32
+from keras_growprune.export.quantization_aware import quantization_aware
+from keras_growprune.export.tf_keras_twin import from_tf_keras
+from keras_growprune.export.tf_keras_twin import to_tf_keras
+from keras_growprune.export.tfmot import import_tfmot
 from keras_growprune.export.verification import Verification
 from keras_growprune.export.verification import plain_network
 from keras_growprune.export.verification import shortfall
@@ -21,11 +25,15 @@ __all__ = [
     "compact_model",
     "compile_alike",
     "export_model",
+    "from_tf_keras",
+    "import_tfmot",
     "in_float32",
     "open_exported",
     "plain_network",
+    "quantization_aware",
     "shortfall",
     "size_on_disk",
+    "to_tf_keras",
     "untrained_model",
     "verify",
 ]

@@ -5,12 +5,15 @@ import collections
 import keras
 
 from keras_growprune import keras_internals
+from keras_growprune.export.prepared import in_float32
 from keras_growprune.export.tf_keras_twin.graph import NoTwin
 from keras_growprune.export.tf_keras_twin.tf_keras_graph import tf_keras_graph
-from keras_growprune.export.tf_keras_twin.to_tf_keras import twin_of
+from keras_growprune.export.tf_keras_twin.to_tf_keras import check_has_twin
+from keras_growprune.export.tf_keras_twin.to_tf_keras import to_tf_keras
 from keras_growprune.export.tfmot import import_tf_keras
 from keras_growprune.export.tfmot import import_tfmot
 from keras_growprune.structure import GraphCopy
+from keras_growprune.structure import clone_layer
 
 # What it takes, found by trying all that have twins, with tfmot 0.8.
 _LAYERS = frozenset(
@@ -45,10 +48,11 @@ def quantization_aware(model):
     The twin of the network in tf_keras, as `to_tf_keras` makes it, in the
     wrappers of `tfmot.quantization.keras.quantize_model`: `compile` and `fit`
     it as a network of tf_keras, with losses and optimizers of tf_keras, then
-    write it as integers, `kgp.export.export_model(quantized, path,
-    format="litert")`. Before its first training step it computes nothing:
-    it learns the ranges of its numbers there. Models inside the network become
-    the layers that they call, and mixed precision becomes full precision.
+    write it as integers: `tf.lite.TFLiteConverter.from_keras_model`, with
+    `optimizations=[tf.lite.Optimize.DEFAULT]`. Before its first training step
+    it computes nothing: it learns the ranges of its numbers there. Models
+    inside the network become the layers that they call, and mixed precision
+    becomes full precision.
 
     Args:
         model: What `to_tf_keras` takes, or a functional `tf_keras.Model`.
@@ -65,7 +69,8 @@ def quantization_aware(model):
     if not isinstance(model, import_tf_keras().Model):
         if hasattr(model, "compact"):
             model = model.compact()
-        model = twin_of(_without_models(model), in_float32=True)
+        check_has_twin(model)
+        model = to_tf_keras(_prepared(model))
     problems = _problems(model)
     if problems:
         raise _refusal(model, "; ".join(problems))
@@ -85,17 +90,27 @@ def _refusal(model, received):
     )
 
 
-def _without_models(model):
-    """The same network of Keras 3 without models inside, if it has any."""
-    graph = None
-    if isinstance(model, keras.Model):
-        graph = keras_internals.functional_graph(model)
-    if graph is None or not any(
-        isinstance(layer, keras.Model) for layer in graph.layers
-    ):
+def _prepared(model):
+    """The same network of Keras 3, in the way that tfmot takes it."""
+    graph = keras_internals.functional_graph(model)
+    if not any(map(_is_to_change, graph.layers)):
         return model
-    copy = GraphCopy(graph)
-    return keras.Model(copy.inputs, copy.outputs, name=model.name)
+    for new_layer in (None, _known_layer):  # models inside first
+        copy = GraphCopy(graph, new_layer)
+        graph = keras.Model(copy.inputs, copy.outputs, name=model.name)
+    return in_float32(graph)
+
+
+def _is_to_change(layer):
+    is_mixed = layer.dtype_policy.name.startswith("mixed_")
+    return is_mixed or isinstance(layer, (keras.Model, keras.layers.Identity))
+
+
+def _known_layer(layer):
+    """The same layer, in the way that tfmot knows it."""
+    if isinstance(layer, keras.layers.Identity):
+        return keras.layers.Activation("linear", name=layer.name)
+    return clone_layer(layer)
 
 
 def _problems(model):

@@ -10,9 +10,8 @@ from keras_growprune.export.tf_keras_twin.graph import NoTwin
 
 # Arguments that classes take as keywords, without naming them.
 _TAKEN_BY_ALL = ("name", "dtype")
+_RECURRENT = ("GRU", "LSTM", "RNN", "SimpleRNN")
 _TAKEN_BY_RECURRENT = ("zero_output_for_mask",)
-# Below this, tf_keras's fused batch norm takes another epsilon than is asked.
-_SMALLEST_FUSED_EPSILON = 1.001e-5
 
 
 def class_of_twin(layer, source, target):
@@ -27,7 +26,7 @@ def class_of_twin(layer, source, target):
     """
     name = type(layer).__name__
     if getattr(source.layers, name, None) is not type(layer):
-        raise NoTwin("it is no layer of Keras's own")
+        raise NoTwin("it is none of `keras.layers`")
     if name not in tables.LAYERS:
         raise NoTwin("the other Keras has no layer that computes the same")
     if getattr(layer, "quantization_mode", None) is not None:
@@ -55,6 +54,9 @@ def config_of_twin(layer, source, target):
     config = dict(layer.get_config())
     for name in ("layer", "backward_layer", "cell", "cells", "trainable"):
         config.pop(name, None)
+    left_out = tables.LEFT_OUT.get(new_class.__name__)
+    if left_out:
+        config[left_out] = getattr(layer, left_out)
     old, new = tables.RENAMED.get(new_class.__name__, (None, None))
     if not forward:
         old, new = new, old
@@ -76,15 +78,24 @@ def config_of_twin(layer, source, target):
             found[name] = value
     for name in ("activation", "recurrent_activation"):
         _check_activation(name, found.get(name, "linear"))
-    return _with_details(found, new_class, forward)
+    if new_class is keras.layers.BatchNormalization:
+        found["axis"] = _only_axis(found["axis"])
+    return found
 
 
 def _taken(new_class):
     """Names of the arguments that a class takes."""
-    names = {*inspect.signature(new_class.__init__).parameters, *_TAKEN_BY_ALL}
-    if hasattr(new_class, "cell") or "return_sequences" in names:
+    names = set(_TAKEN_BY_ALL)
+    for each in new_class.__mro__:
+        if "__init__" not in vars(each):
+            continue
+        parameters = inspect.signature(each.__init__).parameters
+        names.update(parameters)
+        if not any(x.kind is x.VAR_KEYWORD for x in parameters.values()):
+            break
+    if new_class.__name__ in _RECURRENT:
         names.update(_TAKEN_BY_RECURRENT)
-    return names - {"self", "kwargs", "weights"}
+    return names - {"self", "args", "kwargs", "weights"}
 
 
 def _policy(layer):
@@ -96,10 +107,12 @@ def _policy(layer):
 
 def _plain(layer, name, value):
     """A value of a config, in lists and numbers."""
-    if name in ("scale", "offset", "mean", "variance"):
-        # A config may hold arrays in a form of its own. As an attribute
-        # Normalization calls them by a longer name.
-        value = getattr(layer, f"input_{name}", getattr(layer, name, value))
+    kind = type(layer).__name__
+    # A config may hold arrays in a form of its own; the layer has them as is.
+    if kind == "Rescaling" and name in ("scale", "offset"):
+        value = getattr(layer, name)
+    if kind == "Normalization" and name in ("mean", "variance"):
+        value = getattr(layer, f"input_{name}")
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     if isinstance(value, (list, tuple)):
@@ -149,14 +162,10 @@ def _kept(name, value, target):
     )
 
 
-def _with_details(config, new_class, forward):
-    """What the classes ask for beyond names."""
-    if new_class.__name__ != "BatchNormalization":
-        return config
-    if not forward and isinstance(config["axis"], (list, tuple)):
-        if len(config["axis"]) > 1:
-            raise NoTwin(f"it normalizes several axes: {config['axis']}")
-        config["axis"] = config["axis"][0]
-    if forward and config["epsilon"] < _SMALLEST_FUSED_EPSILON:
-        config["fused"] = False
-    return config
+def _only_axis(axis):
+    """A batch norm of tf_keras has a list of axes."""
+    if not isinstance(axis, (list, tuple)):
+        return axis
+    if len(axis) > 1:
+        raise NoTwin(f"it normalizes several axes: {axis}")
+    return axis[0]

@@ -39,6 +39,20 @@ POLICIES = frozenset(
 # By layer: what Keras 3 and tf_keras call the same argument.
 RENAMED = {"LeakyReLU": ("negative_slope", "alpha")}
 
+# By layer: an argument that the config of Keras 3.8 leaves out.
+LEFT_OUT = {
+    "Conv1DTranspose": "output_padding",
+    "Conv2DTranspose": "output_padding",
+    "Conv3DTranspose": "output_padding",
+    "ELU": "alpha",
+}
+
+# By layer: what Keras 3 and tf_keras call the same weight.
+RENAMED_WEIGHTS = {
+    "DepthwiseConv1D": ("kernel", "depthwise_kernel"),
+    "DepthwiseConv2D": ("kernel", "depthwise_kernel"),
+}
+
 ANY = object()
 
 # Arguments that the other one does not have: the value at which it computes
@@ -61,6 +75,7 @@ ONLY_IN_KERAS_3 = {
     "sliding_window": None,
     "use_cudnn": ANY,
     "use_gate": False,
+    "zero_output_for_mask": False,
 }
 ONLY_IN_TF_KERAS = {
     "batch_input_shape": ANY,
