@@ -1,50 +1,18 @@
 """Unstructured magnitude pruning, as Keras users know it.
 
-`tensorflow_model_optimization` prunes models of Keras 2 (`tf_keras`), so the
-network is written down once more in it.
+`tensorflow_model_optimization` prunes models of tf_keras, so the network's twin
+is pruned.
 """
 
 import time
 
 import image_data
 import numpy as np
-import tensorflow_model_optimization as tfmot
 import tf_keras
 
+import keras_growprune as kgp
+
 SPARSITY = 0.5
-
-
-def network(image_size, depth, weight_decay):
-    """The plain residual network of `keras_growprune.models.resnet`."""
-    layers = tf_keras.layers
-    penalty = tf_keras.regularizers.L2(weight_decay)
-
-    def convolution(x, filters, size, strides=1):
-        x = layers.Conv2D(
-            filters,
-            size,
-            strides,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            kernel_regularizer=penalty,
-        )(x)
-        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
-
-    inputs = layers.Input((image_size, image_size, 3))
-    x = layers.ReLU()(convolution(inputs, 16, 3))
-    for stage, filters in enumerate((16, 32, 64)):
-        for block in range((depth - 2) // 6):
-            strides = 2 if stage and not block else 1
-            y = layers.ReLU()(convolution(x, filters, 3, strides))
-            y = convolution(y, filters, 3)
-            if strides > 1:
-                x = convolution(x, filters, 1, strides)
-            x = layers.ReLU()(layers.Add()([x, y]))
-    x = layers.GlobalAveragePooling2D()(x)
-    return tf_keras.Model(
-        inputs, layers.Dense(10, kernel_regularizer=penalty)(x)
-    )
 
 
 def train(task, seed):
@@ -52,9 +20,9 @@ def train(task, seed):
 
     FLOPs stay those of the full network: zeros in a kernel save none.
     """
-    tf_keras.utils.set_random_seed(seed)
+    tfmot = kgp.export.import_tfmot()
     preset = task.preset
-    model = network(preset.image_size, preset.depth, preset.weight_decay)
+    model = kgp.export.to_tf_keras(task.plain())
     data = image_data.batches(*task.train_data, preset.batch_size, seed)
     steps = len(data) * preset.epochs
     # Sparsity rises while a grown network would change its structure.

@@ -7,6 +7,7 @@ from keras_growprune.export import samples
 from keras_growprune.export.litert_converter import QUANTIZATIONS
 from keras_growprune.export.litert_converter import litert_content
 from keras_growprune.export.onnx_converter import onnx_content
+from keras_growprune.export.prepared import check_stateless
 from keras_growprune.export.saved_model import write_saved_model
 from keras_growprune.export.verification import compare
 from keras_growprune.export.verification import plain_network
@@ -60,8 +61,9 @@ def export_model(
             `tf.data.Dataset` of batches.
         integer_io: Whether inputs and outputs of a full-integer file are
             `int8` too. Defaults to `False`: float32, as without quantization.
-        batch_size: Examples of one call. Defaults to 1 for `"litert"`, any
-            (`None`) for the others.
+        batch_size: Examples of one call. Defaults to that of the model's
+            inputs; where it is open, to 1 for `"litert"`, any (`None`) for
+            the others.
         opset: Of `"onnx"`, the version of its operations. Defaults to
             `None`: tf2onnx's choice.
         verify: Whether to run the file beside the network.
@@ -94,15 +96,10 @@ def export_model(
     ```
     """
     _check(path, format, quantization, representative_dataset, opset)
-    if batch_size == "default":
-        batch_size = 1 if format == "litert" else None
-    if batch_size is not None and not is_count(batch_size):
-        raise ValueError(
-            "Argument `batch_size` must be a positive integer or None. "
-            f"Received: batch_size={batch_size!r}"
-        )
     _check_packages(format, verify)
     network = plain_network(model)
+    check_stateless(network)
+    batch_size = _batch_size(network, batch_size, format)
     data = None
     if representative_dataset is not None:
         data = samples.given_samples(
@@ -134,23 +131,31 @@ def _samples(network, inputs, data, batch_size):
         values = samples.given_samples(network, inputs, "inputs")
     elif data is not None:
         values = data
+    elif batch_size is None:
+        values = samples.drawn_samples(network)
     else:
-        values = samples.drawn_samples(network, _whole(_SAMPLES, batch_size))
-    if batch_size is None:
-        return values
-    count = len(values[0]) // batch_size * batch_size
-    if not count:
+        count = max(1, _SAMPLES // batch_size) * batch_size
+        values = samples.drawn_samples(network, count)
+    return samples.whole_batches(values, batch_size)
+
+
+def _batch_size(network, given, file_format):
+    """Examples of one call, None for any."""
+    fixed = network.inputs[0].shape[0]
+    if given == "default":
+        return fixed or (1 if file_format == "litert" else None)
+    if given is not None and not is_count(given):
         raise ValueError(
-            "There must be as many samples as a batch has, at least. "
-            f"Received: {len(values[0])} samples, batch_size={batch_size}"
+            "Argument `batch_size` must be a positive integer or None. "
+            f"Received: batch_size={given!r}"
         )
-    return [value[:count] for value in values]
-
-
-def _whole(count, batch_size):
-    """A number of samples that is a number of batches, one at least."""
-    size = batch_size or 1
-    return max(1, count // size) * size
+    if fixed is not None and given != fixed:
+        raise ValueError(
+            f"The inputs of model `{network.name}` have a fixed batch size of "
+            f"{fixed}. Received: batch_size={given}. Leave it out, or make "
+            "the model with `keras.Input(shape)`, without a batch size."
+        )
+    return given
 
 
 def _check(path, file_format, quantization, representative_dataset, opset):

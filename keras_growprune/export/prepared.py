@@ -33,6 +33,25 @@ def in_float32(model):
     return _copy(model, clone)
 
 
+def check_stateless(model):
+    """Refuses networks that remember from one call to the next.
+
+    Args:
+        model: A plain functional `keras.Model`.
+
+    Raises:
+        ValueError: If a recurrent layer is stateful.
+    """
+    for layer in keras_internals.all_layers(model):
+        if any(part.stateful for part in _recurrent_parts(layer)):
+            raise ValueError(
+                f"Layer `{layer.name}` of model `{model.name}` is stateful: "
+                "what a file answers would depend on who asked it before. "
+                "Expected: stateful=False. Write the network anew with that, "
+                "and give it the weights of `compact()` with `set_weights`."
+            )
+
+
 def is_recurrent(model):
     """Whether a network has recurrent layers."""
     return any(map(_recurrent_parts, keras_internals.all_layers(model)))

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_growprune import keras_internals
 
 _SEED = 0
+_SAMPLES = 32
 # What a network without an embedding reads as numbers of something.
 _SOME_NUMBERS = 2
 
@@ -93,7 +94,28 @@ def _flat(structure, data, name, model):
     return flat
 
 
-def drawn_samples(model, count):
+def whole_batches(values, batch_size):
+    """As many of the samples as fill batches of a size.
+
+    Args:
+        values: List of arrays, one for each input.
+        batch_size: Examples of one call, or None for any.
+
+    Raises:
+        ValueError: If they fill none.
+    """
+    if batch_size is None:
+        return values
+    count = len(values[0]) // batch_size * batch_size
+    if not count:
+        raise ValueError(
+            "There must be as many samples as a batch has, at least. "
+            f"Received: {len(values[0])} samples, batch_size={batch_size}"
+        )
+    return [value[:count] for value in values]
+
+
+def drawn_samples(model, count=_SAMPLES):
     """Random samples, where a user gave none.
 
     Normal numbers; where an embedding looks something up, numbers that it

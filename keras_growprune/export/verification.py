@@ -15,7 +15,6 @@ from keras_growprune.processes import run_in_child
 from keras_growprune.runtimes import format_of
 from keras_growprune.runtimes import open_exported
 
-_SAMPLES = 32
 # Differences by rounding alone, of outputs up to 1: a hundred times what
 # networks have.
 ROUNDING = 1e-4
@@ -88,9 +87,11 @@ def verify(model, path, inputs=None):
     """
     network = plain_network(model)
     if inputs is None:
-        values = samples.drawn_samples(network, _SAMPLES)
+        values = samples.drawn_samples(network)
     else:
         values = samples.given_samples(network, inputs, "inputs")
+    size = network.inputs[0].shape[0]
+    values = samples.whole_batches(values, size)
     return compare(model, network, path, values)
 
 
@@ -174,6 +175,20 @@ def compare(model, network, path, values):
             f"Received: {[x.shape for x in given]}"
         )
     return _compared(wanted, given, len(values[0]))
+
+
+def _answers(model, network, values):
+    """The model's flat outputs; batch by batch, where that size is fixed."""
+    count = len(values[0])
+    size = network.inputs[0].shape[0] or count
+    parts = []
+    for start in range(0, count, size):
+        batch = [value[start : start + size] for value in values]
+        outputs = model(samples.pack(network, batch), training=False)
+        parts.append(
+            [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
+        )
+    return [np.concatenate(each) for each in zip(*parts)]
 
 
 def _run(path, file_format, network, values):

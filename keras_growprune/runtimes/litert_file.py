@@ -48,26 +48,6 @@ class LiteRTFile(ExportedFile):
             for each in self._interpreter.get_tensor_details()
         )
 
-    def run(self, inputs):
-        count = len(next(iter(inputs.values())))
-        fixed = next(iter(self.inputs.values()))[0][:1]
-        if fixed in ((None,), (count,), ()):
-            return self._run(inputs)
-        size = fixed[0]  # of a batch
-        if count % size:
-            raise ValueError(
-                f"The file has a fixed batch size of {size}. Received: a batch "
-                f"of {count}. Expected: a multiple of it."
-            )
-        parts = [
-            self._run({k: x[i : i + size] for k, x in inputs.items()})
-            for i in range(0, count, size)
-        ]
-        return {
-            name: np.concatenate([part[name] for part in parts])
-            for name in parts[0]
-        }
-
     def _run(self, inputs):
         if self._signature is not None:
             outputs = self._signature(

@@ -29,7 +29,7 @@ class ONNXFile(ExportedFile):
             )
         )
 
-    def run(self, inputs):
+    def _run(self, inputs):
         inputs = {
             name: np.asarray(inputs[name], dtype)
             for name, (_, dtype) in self.inputs.items()

@@ -39,7 +39,7 @@ class SavedModelFile(ExportedFile):
             for name, (_, dtype) in self.inputs.items()
         }
 
-    def run(self, inputs):
+    def _run(self, inputs):
         outputs = self._function(**self._constants(inputs))
         return {name: value.numpy() for name, value in outputs.items()}
 

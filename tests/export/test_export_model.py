@@ -302,6 +302,29 @@ def test_a_recurrent_network_needs_a_batch_size_in_litert(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_a_network_that_remembers_is_refused(tmp_path):
+    inputs = keras.Input(batch_shape=(2, 5, 3))
+    layer = keras.layers.Bidirectional(keras.layers.GRU(4, stateful=True))
+    with pytest.raises(ValueError, match="`bidirectional`.*stateful=False"):
+        kgp.export.export_model(
+            keras.Model(inputs, layer(inputs)), tmp_path / "m"
+        )
+    assert names(tmp_path) == []
+
+
+def test_a_fixed_batch_size_stays(tmp_path):
+    inputs = keras.Input(batch_shape=(3, 5), name="x")
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    result = kgp.export.export_model(model, tmp_path / "m")
+    assert result.samples == 30 and result.difference < 1e-6
+    assert open_exported(tmp_path / "m").inputs["x"][0] == (3, 5)
+    assert kgp.verify(model, tmp_path / "m", np.ones((7, 5))).samples == 6
+    for size in (None, 1):
+        with pytest.raises(ValueError, match=f"of 3.*batch_size={size}"):
+            kgp.export.export_model(model, tmp_path / "n", batch_size=size)
+    assert not (tmp_path / "n").exists()
+
+
 def test_steps_must_be_fixed_to_quantize_a_recurrent_network(tmp_path):
     inputs = keras.Input((None, 3))
     model = keras.Model(inputs, keras.layers.LSTM(4)(inputs))
