@@ -2,12 +2,14 @@
 
 import importlib.util
 import sys
+import warnings
 
 from keras_growprune.export import samples
 from keras_growprune.export.litert_converter import QUANTIZATIONS
 from keras_growprune.export.litert_converter import litert_content
 from keras_growprune.export.onnx_converter import onnx_content
-from keras_growprune.export.prepared import check_stateless
+from keras_growprune.export.prepared import is_stateful
+from keras_growprune.export.prepared import stateless
 from keras_growprune.export.saved_model import write_saved_model
 from keras_growprune.export.verification import compare
 from keras_growprune.export.verification import plain_network
@@ -98,7 +100,14 @@ def export_model(
     _check(path, format, quantization, representative_dataset, opset)
     _check_packages(format, verify)
     network = plain_network(model)
-    check_stateless(network)
+    if is_stateful(network):
+        warnings.warn(
+            f"Model `{network.name}` is stateful. What a file answers would "
+            "depend on who asked it before, so it is written without its "
+            "memory: each call starts anew.",
+            stacklevel=2,
+        )
+        model = network = stateless(network)
     batch_size = _batch_size(network, batch_size, format)
     data = None
     if representative_dataset is not None:

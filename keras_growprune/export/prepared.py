@@ -33,23 +33,32 @@ def in_float32(model):
     return _copy(model, clone)
 
 
-def check_stateless(model):
-    """Refuses networks that remember from one call to the next.
+def is_stateful(model):
+    """Whether a network remembers from one call to the next."""
+    return any(
+        part.stateful
+        for layer in keras_internals.all_layers(model)
+        for part in _recurrent_parts(layer)
+    )
+
+
+def stateless(model):
+    """A copy whose every call starts anew, for batches of any size.
 
     Args:
         model: A plain functional `keras.Model`.
-
-    Raises:
-        ValueError: If a recurrent layer is stateful.
     """
-    for layer in keras_internals.all_layers(model):
-        if any(part.stateful for part in _recurrent_parts(layer)):
-            raise ValueError(
-                f"Layer `{layer.name}` of model `{model.name}` is stateful: "
-                "what a file answers would depend on who asked it before. "
-                "Expected: stateful=False. Write the network anew with that, "
-                "and give it the weights of `compact()` with `set_weights`."
-            )
+    structure, _ = keras_internals.graph_structure(model)
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(x.shape[1:], dtype=x.dtype, name=x.name),
+        structure,
+    )
+
+    def change(layer):
+        for each in (layer, *_recurrent_parts(layer)):
+            each.stateful = False
+
+    return _copy(model, _clone_with(change), inputs)
 
 
 def is_recurrent(model):
@@ -70,16 +79,14 @@ def unrolled(model):
         ValueError: If the number of steps is not fixed.
     """
 
-    def clone(layer):
-        if not isinstance(layer, keras.layers.Layer):
-            return keras_internals.clone_operation(layer)
-        copy = type(layer).from_config(layer.get_config())
-        for part in _recurrent_parts(copy):
-            _check_steps(model, layer)
+    def change(layer):
+        for part in _recurrent_parts(layer):
             part.unroll = True
-        return copy
 
-    return _copy(model, clone)
+    for layer in keras_internals.all_layers(model):
+        if _recurrent_parts(layer):
+            _check_steps(model, layer)
+    return _copy(model, _clone_with(change))
 
 
 def _recurrent_parts(layer):
@@ -90,7 +97,8 @@ def _recurrent_parts(layer):
 
 
 def _check_steps(model, layer):
-    for tensor in keras.tree.flatten(layer.input):
+    # Of a layer inside another one nobody knows, and the copy tells.
+    for tensor in keras.tree.flatten(getattr(layer, "input", [])):
         if len(tensor.shape) > 2 and tensor.shape[1] is None:
             raise ValueError(
                 f"The steps of layer `{layer.name}` of model `{model.name}` "
@@ -101,10 +109,25 @@ def _check_steps(model, layer):
             )
 
 
-def _copy(model, clone):
+def _clone_with(change):
+    """A function that copies layers; those that are recurrent, changed."""
+
+    def clone(layer):
+        if not isinstance(layer, keras.layers.Layer):
+            return keras_internals.clone_operation(layer)
+        copy = type(layer).from_config(layer.get_config())
+        if _recurrent_parts(copy):
+            change(copy)
+        return copy
+
+    return clone
+
+
+def _copy(model, clone, inputs=None):
     layers = keras_internals.all_layers(model)
     copy = keras.models.clone_model(
         model,
+        input_tensors=inputs,
         clone_function=clone,
         recursive=any(isinstance(layer, keras.Model) for layer in layers),
     )

@@ -10,6 +10,8 @@ from keras_growprune.export import samples
 from keras_growprune.export.names import input_names
 from keras_growprune.export.names import output_names
 from keras_growprune.export.prepared import in_float32
+from keras_growprune.export.prepared import is_stateful
+from keras_growprune.export.prepared import stateless
 from keras_growprune.processes import ChildError
 from keras_growprune.processes import run_in_child
 from keras_growprune.runtimes import format_of
@@ -86,6 +88,8 @@ def verify(model, path, inputs=None):
     ```
     """
     network = plain_network(model)
+    if is_stateful(network):  # files start anew with each call
+        model = network = stateless(network)
     if inputs is None:
         values = samples.drawn_samples(network)
     else:

@@ -302,14 +302,27 @@ def test_a_recurrent_network_needs_a_batch_size_in_litert(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_network_that_remembers_is_refused(tmp_path):
-    inputs = keras.Input(batch_shape=(2, 5, 3))
-    layer = keras.layers.Bidirectional(keras.layers.GRU(4, stateful=True))
-    with pytest.raises(ValueError, match="`bidirectional`.*stateful=False"):
-        kgp.export.export_model(
-            keras.Model(inputs, layer(inputs)), tmp_path / "m"
-        )
-    assert names(tmp_path) == []
+def test_a_network_that_remembers_is_written_without_its_memory(tmp_path):
+    model = kgp.GrowPruneModel(
+        *kgp.models.lstm_language_model(
+            30, units=8, steps=7, batch_size=4, dropout=0.0
+        ),
+        kgp.Budget(params=0.7),
+    )
+    draw_weights(model)
+    x = np.random.default_rng(0).integers(30, size=(4, 7)).astype("int32")
+    first = np.array(model(x, training=False))
+    second = np.array(model(x, training=False))
+    assert np.abs(first - second).max() > 1e-3
+    with pytest.warns(UserWarning, match="each call starts anew"):
+        model.export(tmp_path / "m", inputs=x)
+    assert kgp.verify(model, tmp_path / "m", x).difference < 1e-5
+    file = open_exported(tmp_path / "m")
+    ((name, ((count, steps), _)),) = file.inputs.items()
+    assert (count, steps) == (None, 7)
+    for count in (1, 4, 4):
+        (answer,) = file.run({name: x[:count]}).values()
+        np.testing.assert_allclose(answer, first[:count], atol=1e-5)
 
 
 def test_a_fixed_batch_size_stays(tmp_path):
