@@ -7,6 +7,7 @@ a cell, see `cell_of`.
 
 import itertools
 
+import importance
 import keras
 import numpy as np
 from keras import ops
@@ -155,34 +156,12 @@ def group_lasso(task, seed):
     seconds = task.train(model, before, growth_epochs=10**9)
     # The groups of the model are its layers, in the same order.
     norms = [norm.numpy() for norm in _unit_norms(model)]
-    importance = np.concatenate([norm / norm.mean() for norm in norms])
-    model.restructure(_keep(model, importance, _fits(task)))
+    relative = np.concatenate([norm / norm.mean() for norm in norms])
+    model.restructure(importance.keep(model, relative, _fits(task)))
     small = model.compact()
     seconds += task.train(small, tuning, first_epoch=before)
     phases = [(before, task.structure()), (tuning, model.structure)]
     return cell_of(task, small, seconds, phases)
-
-
-def _keep(model, importance, fits):
-    """The structure of the most important units that fits."""
-    order = np.argsort(-importance)
-    low, high = 1, len(order)
-    while low < high:  # most units to keep
-        middle = (low + high + 1) // 2
-        if fits(model.untrained(_structure(model, order[:middle]))):
-            low = middle
-        else:
-            high = middle - 1
-    return _structure(model, order[:low])
-
-
-def _structure(model, kept):
-    units = np.zeros(model.structure.units.shape, bool)
-    units[kept] = True
-    for group in model.groups:  # each group keeps one at least
-        if not units[group.slice].any():
-            units[group.start] = True
-    return kgp.Structure(units, model.structure.gates)
 
 
 METHODS = {

@@ -7,6 +7,7 @@ import pytest
 import task as tasks
 
 import keras_growprune as kgp
+from tests.benchmarks.noise import noise_data
 
 PRESET = tasks.Preset(
     depth=8,
@@ -20,13 +21,7 @@ PRESET = tasks.Preset(
 
 @pytest.fixture
 def task(monkeypatch):
-    def images(count):
-        random = np.random.default_rng(count)
-        shape = (count, 8, 8, 3)
-        labels = random.integers(0, 10, count)
-        return random.normal(size=shape).astype("float32"), labels
-
-    data = images(PRESET.examples + 10), images(20)
+    data = noise_data(PRESET.examples + 10)
     monkeypatch.setattr(image_data, "load", lambda name: data)
     monkeypatch.setitem(tasks.PRESETS, "noise", PRESET)
     task = tasks.Task("noise")

@@ -6,6 +6,8 @@ import pytest
 import trained_methods as methods
 import trained_task as tasks
 
+from tests.benchmarks.noise import noise_data
+
 PRESET = tasks.TrainedPreset(
     depth=8,
     image_size=8,
@@ -18,13 +20,7 @@ PRESET = tasks.TrainedPreset(
 
 @pytest.fixture
 def task(monkeypatch, tmp_path):
-    def images(count):
-        random = np.random.default_rng(count)
-        shape = (count, 8, 8, 3)
-        labels = random.integers(0, 10, count)
-        return random.normal(size=shape).astype("float32"), labels
-
-    data = images(PRESET.examples + 10), images(20)
+    data = noise_data(PRESET.examples + 10)
     monkeypatch.setattr(image_data, "load", lambda name: data)
     monkeypatch.setitem(tasks.TRAINED_PRESETS, "noise", PRESET)
     monkeypatch.setattr(tasks, "RESULTS", tmp_path)

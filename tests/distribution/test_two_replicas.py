@@ -43,9 +43,9 @@ def adamw():
 
 CASES = {
     "residual": dict(network=replicas.residual),
-    "skips": dict(network=replicas.skips),
 }
 MORE = {
+    "skips": dict(network=replicas.skips),
     "recurrent": dict(network=replicas.recurrent),
     "inside": dict(network=replicas.residual, fits_inside=True),
     "clipped": dict(

@@ -20,6 +20,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_example_grows_a_model_beside_a_full_and_a_narrow_one(folder):
     output = run_example(
         "language_modeling",

@@ -1,11 +1,13 @@
 import re
 
 import keras
+import pytest
 
 import keras_growprune as kgp
 from tests.examples.running import run_example
 
 
+@pytest.mark.slow
 def test_a_trained_network_is_halved(tmp_path):
     output = run_example(
         "prune_trained",

@@ -99,6 +99,7 @@ def test_litert_file_answers_like_the_growing_network(tmp_path, capsys):
     assert open_exported(path).inputs["input_layer"][0] == (1, 6, 5)
 
 
+@pytest.mark.slow
 @onnx
 def test_onnx_file_answers_like_the_growing_network(tmp_path):
     model, path = grown(convolutional), tmp_path / "m.onnx"
