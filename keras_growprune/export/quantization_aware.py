@@ -64,6 +64,15 @@ def quantization_aware(model):
         ImportError: If TensorFlow Model Optimization cannot be imported.
         ValueError: If the model has no twin, or something that TensorFlow
             Model Optimization does not take. All is named.
+
+    Example:
+
+    ```python
+    quantized = kgp.export.quantization_aware(model)
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    quantized.compile("adam", loss, metrics=["accuracy"])
+    quantized.fit(images, labels, epochs=2)
+    ```
     """
     tfmot = import_tfmot()
     if not isinstance(model, import_tf_keras().Model):

@@ -1,5 +1,8 @@
 """SavedModel in the style of TF Hub."""
 
+import contextlib
+import io
+
 import keras
 import tensorflow as tf
 
@@ -53,7 +56,9 @@ def write_saved_model(model, path, batch_size=None):
         input_signature=[keras.tree.pack_sequence_as(structure, specs)],
     )
     try:
-        archive.write_out(str(path), verbose=False)
+        # Keras 3.8 prints what it has written in any case.
+        with contextlib.redirect_stdout(io.StringIO()):
+            archive.write_out(str(path), verbose=False)
     except tf.errors.OpError as error:  # a full disk, say
         raise OSError(error.message) from error
 

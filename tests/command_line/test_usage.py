@@ -90,6 +90,10 @@ def test_files_that_are_none(name, content, message, tmp_path, capsys):
     assert not captured.out
 
 
+@pytest.mark.skipif(
+    keras.__version__.startswith("3.8."),
+    reason="Keras 3.8 finds the class of a test by itself",
+)
 def test_layers_of_a_user_are_imported(tmp_path, capsys, monkeypatch):
     model = keras.Sequential([keras.Input((4,)), Doubled()])
     model.add(keras.layers.Dense(2))

@@ -57,6 +57,13 @@ def from_tf_keras(model):
         ValueError: If the model is no such model, is still wrapped for pruning
             or clustering, is trained for integers (Keras 3 has no equal), or
             has a layer for which Keras 3 has no equal. All are named.
+
+    Example:
+
+    ```python
+    stripped = tfmot.sparsity.keras.strip_pruning(sparse)
+    small = kgp.export.from_tf_keras(stripped)
+    ```
     """
     tf_keras = import_tf_keras()
     _check_model(model, tf_keras)

@@ -50,6 +50,14 @@ def to_tf_keras(model):
         ImportError: If tf_keras cannot be imported.
         ValueError: If the model is no such model, or has a layer or an
             operation for which tf_keras has no equal. All are named.
+
+    Example:
+
+    ```python
+    tfmot = kgp.export.import_tfmot()
+    twin = kgp.export.to_tf_keras(model)
+    sparse = tfmot.sparsity.keras.prune_low_magnitude(twin)
+    ```
     """
     tf_keras = import_tf_keras()
     if hasattr(model, "compact"):
