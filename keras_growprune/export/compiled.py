@@ -23,6 +23,10 @@ class CompileArguments:
         self._arguments.pop("self")
         self._arguments.pop("optimizer", None)
 
+    @property
+    def loss_weights(self):
+        return self._arguments.get("loss_weights")
+
     def compile(self, model, optimizer):
         """Compiles a model; its metrics are new ones, and count from zero."""
         arguments = {

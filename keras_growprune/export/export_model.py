@@ -4,6 +4,8 @@ import importlib.util
 import sys
 import warnings
 
+import tensorflow as tf
+
 from keras_growprune.export import samples
 from keras_growprune.export.litert_converter import QUANTIZATIONS
 from keras_growprune.export.litert_converter import litert_content
@@ -22,7 +24,6 @@ FORMATS = {"tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 # What is only asked for where it is needed.
 _PACKAGES = {"onnx": ("tf2onnx", "onnx"), "litert": (), "tf_saved_model": ()}
 _RUNTIMES = {"onnx": ("onnxruntime",), "litert": (), "tf_saved_model": ()}
-_SAMPLES = 32
 
 
 def export_model(
@@ -84,9 +85,8 @@ def export_model(
         FileExistsError: If there is something at `path`.
         ImportError: If an extra is not installed.
         RuntimeError: If the file does not answer like the network: float
-            formats differ by more than 1e-4 (times the largest output, where
-            that is above 1), quantized ones by half of the outputs' standard
-            deviation.
+            formats differ by more than 1e-4 of the largest number of an
+            output, quantized ones by half of an output's standard deviation.
         OSError: If it cannot be written.
 
     Example:
@@ -97,8 +97,15 @@ def export_model(
     kgp.export.export_model(model.compact(), "small.onnx", format="onnx")
     ```
     """
-    _check(path, format, quantization, representative_dataset, opset)
+    _check(
+        path, format, quantization, representative_dataset, integer_io, opset
+    )
     _check_packages(format, verify)
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise ValueError(
+            "A file is written of one replica. Received: a call inside "
+            "`strategy.scope()`, with several. Call it behind that block."
+        )
     network = plain_network(model)
     if is_stateful(network):
         warnings.warn(
@@ -114,7 +121,11 @@ def export_model(
         data = samples.given_samples(
             network, representative_dataset, "representative_dataset"
         )
-    tried = _samples(network, inputs, data, batch_size) if verify else None
+    tried = data
+    if inputs is not None:
+        tried = samples.given_samples(network, inputs, "inputs")
+    elif data is None and verify:
+        tried = samples.drawn_samples(network)
     result = None
     with new_aside(path, overwrite) as aside:
         if format == "tf_saved_model":
@@ -133,19 +144,6 @@ def export_model(
     if verbose:
         print(f"wrote {path}" + (f": {result}" if result else ""))
     return result
-
-
-def _samples(network, inputs, data, batch_size):
-    if inputs is not None:
-        values = samples.given_samples(network, inputs, "inputs")
-    elif data is not None:
-        values = data
-    elif batch_size is None:
-        values = samples.drawn_samples(network)
-    else:
-        count = max(1, _SAMPLES // batch_size) * batch_size
-        values = samples.drawn_samples(network, count)
-    return samples.whole_batches(values, batch_size)
 
 
 def _batch_size(network, given, file_format):
@@ -167,7 +165,9 @@ def _batch_size(network, given, file_format):
     return given
 
 
-def _check(path, file_format, quantization, representative_dataset, opset):
+def _check(
+    path, file_format, quantization, representative_dataset, integer_io, opset
+):
     if file_format not in FORMATS:
         raise ValueError(
             f"Argument `format` must be one of {list(FORMATS)}. Received: "
@@ -195,6 +195,11 @@ def _check(path, file_format, quantization, representative_dataset, opset):
             "real inputs that tell the ranges of activations; nothing else "
             f"takes it. Received: quantization={quantization!r}, "
             f"representative_dataset={type(representative_dataset).__name__}"
+        )
+    if integer_io and quantization != "int8":
+        raise ValueError(
+            "integer_io=True belongs to quantization='int8'. Received: "
+            f"quantization={quantization!r}"
         )
     if opset is not None and (file_format != "onnx" or not is_count(opset)):
         raise ValueError(

@@ -1,6 +1,11 @@
 """Names of a network's inputs and outputs in files."""
 
+import re
+
 from keras_growprune import keras_internals
+
+# What TensorFlow calls the network itself.
+_TAKEN = ("self",)
 
 
 def input_names(model):
@@ -25,10 +30,12 @@ def _keys(structure):
 
 
 def _unique(names):
-    """Names that the formats take, none of them twice."""
+    """Names that all formats take, none of them twice."""
     result = []
     for name in names:
-        name = str(name).replace("/", "_").replace(":", "_")
+        name = re.sub("[^A-Za-z0-9_]", "_", str(name))
+        if not name[:1].isalpha() or name in _TAKEN:
+            name = f"x_{name}"
         number = 0
         unique = name
         while unique in result:

@@ -19,7 +19,7 @@ def in_float32(model):
     def is_half(layer):  # operations have no type of their own
         return getattr(layer, "compute_dtype", None) in _HALF
 
-    if not any(map(is_half, model.layers)):
+    if not any(map(is_half, keras_internals.all_layers(model))):
         return model
 
     def clone(layer):
@@ -90,6 +90,8 @@ def unrolled(model):
 
 
 def _recurrent_parts(layer):
+    if isinstance(layer, keras.layers.TimeDistributed):
+        layer = layer.layer
     parts = [layer]
     if isinstance(layer, keras.layers.Bidirectional):
         parts = [layer.forward_layer, layer.backward_layer]

@@ -29,11 +29,26 @@ def given_samples(model, data, name, most=256):
     Raises:
         ValueError: If they do not fit the inputs.
     """
-    structure, _ = keras_internals.graph_structure(model)
-    if isinstance(data, tf.data.Dataset) or hasattr(data, "__next__"):
-        data = _from_batches(structure, data, most)
-    values = _flat(structure, data, name, model)
-    values = [np.asarray(value)[:most] for value in values]
+    if callable(data) and not hasattr(data, "shape"):  # as TensorFlow has it
+        data = data()
+    try:
+        if isinstance(data, tf.data.Dataset) or hasattr(data, "__next__"):
+            values = _from_batches(model, data, most)
+        else:
+            values = _flat(model, data)
+        values = [np.asarray(value) for value in values]
+        values = [value[:most] if value.ndim else value for value in values]
+    except ValueError as error:  # of NumPy, such as of rows of two lengths
+        raise ValueError(
+            f"Argument `{name}` must have an array for each input of model "
+            f"`{model.name}`: {_names(model)}. Received: "
+            f"{type(data).__name__}. {error}"
+        ) from error
+    if len(values) != len(model.inputs):
+        raise ValueError(
+            f"Argument `{name}` must have an array for each input of model "
+            f"`{model.name}`: {_names(model)}. Received: {len(values)}"
+        )
     counts = {len(value) if value.ndim else 0 for value in values}
     for tensor, value in zip(model.inputs, values):
         wanted, shape = tuple(tensor.shape), value.shape
@@ -44,75 +59,66 @@ def given_samples(model, data, name, most=256):
             raise ValueError(
                 f"Argument `{name}` must be samples for input `{tensor.name}` "
                 f"of model `{model.name}`, an array of shape "
-                f"{('samples', *wanted[1:])}, as many for each input. "
-                f"Received: shape {shape}"
+                f"{('samples', *wanted[1:])}, as many for each input (or a "
+                f"data set of batches of them). Received: shape {shape}"
             )
     return [
-        value.astype(_numpy_dtype(tensor))
+        _with_dtype(tensor, value, name)
         for tensor, value in zip(model.inputs, values)
     ]
 
 
-def _numpy_dtype(tensor):
+def _names(model):
+    return [tensor.name for tensor in model.inputs]
+
+
+def _with_dtype(tensor, value, name):
     dtype = keras.backend.standardize_dtype(tensor.dtype)
-    return "U" if dtype == "string" else dtype
+    if dtype == "string":
+        return value.astype("U")
+    with np.errstate(invalid="ignore"):
+        cast = value.astype(dtype)
+    if "int" in dtype and not np.array_equal(cast, value):
+        raise ValueError(
+            f"Argument `{name}` must have integers for input `{tensor.name}`, "
+            f"as {dtype} has them. Received: numbers of {value.dtype} from "
+            f"{value.min()} to {value.max()}"
+        )
+    return cast
 
 
-def _from_batches(structure, batches, most):
+def _from_batches(model, batches, most):
     parts, count = [], 0
     for batch in batches:
-        if isinstance(batch, tuple) and not isinstance(structure, tuple):
-            batch = batch[0]  # without targets
-        flat = [np.asarray(each) for each in keras.tree.flatten(batch)]
+        if isinstance(batch, tuple):
+            batch = batch[0]  # without targets and weights
+        flat = [np.asarray(each) for each in _flat(model, batch)]
         parts.append(flat)
         count += len(flat[0])
         if count >= most:
             break
-    flat = [np.concatenate(each) for each in zip(*parts)]
-    return keras.tree.pack_sequence_as(batch, flat) if parts else []
+    return [np.concatenate(each) for each in zip(*parts)]
 
 
-def _flat(structure, data, name, model):
-    if isinstance(structure, dict) and isinstance(data, dict):
-        if set(data) == set(structure):
-            data = {key: data[key] for key in structure}
+def _flat(model, data):
+    """A list of arrays, in the order of the inputs where they have names."""
+    structure, _ = keras_internals.graph_structure(model)
+    if isinstance(data, dict):
+        names = _names(model)
+        if isinstance(structure, dict) and set(data) == set(structure):
+            return keras.tree.flatten({key: data[key] for key in structure})
+        if set(data) == set(names):  # as Keras takes them
+            return [data[name] for name in names]
+        raise ValueError(f"They are {names}, not {list(data)}.")
     if isinstance(data, (np.ndarray, tf.Tensor)) or np.isscalar(data):
-        flat = [data]
-    elif len(model.inputs) == 1 and isinstance(data, (list, tuple)):
+        return [data]
+    if len(model.inputs) == 1 and isinstance(data, (list, tuple)):
         # A list of samples; or a list with the one array.
         flat = data if len(data) == 1 and np.ndim(data[0]) else [data]
         if np.ndim(flat[0]) < len(model.inputs[0].shape):
             flat = [data]
-    else:
-        flat = keras.tree.flatten(data)
-    if len(flat) != len(model.inputs):
-        raise ValueError(
-            f"Argument `{name}` must have an array for each input of model "
-            f"`{model.name}`: {[each.name for each in model.inputs]}. "
-            f"Received: {len(flat)}"
-        )
-    return flat
-
-
-def whole_batches(values, batch_size):
-    """As many of the samples as fill batches of a size.
-
-    Args:
-        values: List of arrays, one for each input.
-        batch_size: Examples of one call, or None for any.
-
-    Raises:
-        ValueError: If they fill none.
-    """
-    if batch_size is None:
-        return values
-    count = len(values[0]) // batch_size * batch_size
-    if not count:
-        raise ValueError(
-            "There must be as many samples as a batch has, at least. "
-            f"Received: {len(values[0])} samples, batch_size={batch_size}"
-        )
-    return [value[:count] for value in values]
+        return flat
+    return keras.tree.flatten(data)
 
 
 def drawn_samples(model, count=_SAMPLES):

@@ -46,7 +46,7 @@ def write_saved_model(model, path, batch_size=None):
     # Other layers may have tables of words.
     archive = keras.export.ExportArchive()
     for layer in keras_internals.all_layers(model):
-        if not layer.weights:
+        if not layer.weights and layer.built:
             archive.track(layer)
     # The first endpoint is what is served.
     archive.add_endpoint("serve", serve, input_signature=named_specs)

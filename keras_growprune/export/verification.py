@@ -15,11 +15,13 @@ from keras_growprune.export.prepared import stateless
 from keras_growprune.processes import ChildError
 from keras_growprune.processes import run_in_child
 from keras_growprune.runtimes import format_of
+from keras_growprune.runtimes import in_batches
 from keras_growprune.runtimes import open_exported
 
-# Differences by rounding alone, of outputs up to 1: a hundred times what
-# networks have.
+# Differences by rounding alone: a hundred times what networks have.
 ROUNDING = 1e-4
+# Outputs that are all smaller may be what is left of larger numbers.
+_SMALL = 0.01
 # A file whose errors are half as large as what its outputs tell is wrong.
 NOISE = 0.5
 
@@ -37,6 +39,9 @@ class Verification:
             same class, the largest of the last axis; None where there is no
             axis of classes.
         samples: Number of samples.
+        relative: Largest difference, as a fraction of the largest number of
+            the output that it is in (of 0.01, where that is below). Of several
+            outputs the one that differs most counts here and in `noise`.
     """
 
     difference: float
@@ -44,6 +49,7 @@ class Verification:
     noise: float
     agreement: float | None
     samples: int
+    relative: float
 
     def __str__(self):
         text = (
@@ -94,8 +100,6 @@ def verify(model, path, inputs=None):
         values = samples.drawn_samples(network)
     else:
         values = samples.given_samples(network, inputs, "inputs")
-    size = network.inputs[0].shape[0]
-    values = samples.whole_batches(values, size)
     return compare(model, network, path, values)
 
 
@@ -105,17 +109,18 @@ def shortfall(result, is_quantized, rounding=ROUNDING, noise=NOISE):
     Args:
         result: Its `Verification`.
         is_quantized: Whether integers stand for other numbers in it.
-        rounding: Largest difference of one in floats, times the largest
-            output where that is above 1.
+        rounding: Largest `relative` difference of one in floats.
         noise: Largest `noise` of one that is quantized.
 
     Returns:
         A phrase, or None where it is as it should be.
     """
-    allowed = rounding * max(1.0, result.largest)
     # Not the other way round: of numbers that are none neither holds.
-    if not is_quantized and not result.difference <= allowed:
-        return f"a largest difference of at most {allowed:.2g}"
+    if not is_quantized and not result.relative <= rounding:
+        return (
+            f"differences of at most {rounding:.2g} of the largest number of "
+            f"their output (they are {result.relative:.2g} of it)"
+        )
     if is_quantized and not result.noise <= noise:
         return (
             f"noise of at most {noise:g} of the outputs' standard deviation "
@@ -164,8 +169,7 @@ def compare(model, network, path, values):
         single = in_float32(network)
         if single is not network:  # what the file was made of
             model = network = single
-    wanted = model(samples.pack(network, values), training=False)
-    wanted = [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(wanted)]
+    wanted = _answers(model, network, values)
     given = _run(path, file_format, network, values)
     names = output_names(network)
     if set(names) == set(given):
@@ -183,23 +187,25 @@ def compare(model, network, path, values):
 
 def _answers(model, network, values):
     """The model's flat outputs; batch by batch, where that size is fixed."""
-    count = len(values[0])
-    size = network.inputs[0].shape[0] or count
-    parts = []
-    for start in range(0, count, size):
-        batch = [value[start : start + size] for value in values]
-        outputs = model(samples.pack(network, batch), training=False)
-        parts.append(
-            [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
-        )
-    return [np.concatenate(each) for each in zip(*parts)]
+
+    def run(inputs):
+        inputs = samples.pack(network, inputs.values())
+        outputs = keras.tree.flatten(model(inputs, training=False))
+        return dict(enumerate(map(keras.ops.convert_to_numpy, outputs)))
+
+    size = network.inputs[0].shape[0]
+    return list(in_batches(run, dict(enumerate(values)), size).values())
 
 
 def _run(path, file_format, network, values):
     names = input_names(network)
     if file_format == "tf_saved_model":
         file = open_exported(path)
-        return file.run(dict(zip(names, values)))
+        try:
+            inputs = file.by_name(names, values)
+        except ValueError as error:
+            raise _does_not_run(path, error) from error
+        return file.run(inputs)
     arrays = {str(index): value for index, value in enumerate(values)}
     request = {"path": str(path), "names": names}
     try:
@@ -208,32 +214,48 @@ def _run(path, file_format, network, values):
         kind, _, text = str(error).partition(": ")
         if kind in ("ImportError", "ModuleNotFoundError"):
             raise ImportError(text) from error
-        raise RuntimeError(
-            f"The runtime of `{path}` does not run it: {error}. Expected: a "
-            "file that was exported of this network, for this runtime."
-        ) from error
+        raise _does_not_run(path, error) from error
+
+
+def _does_not_run(path, error):
+    return RuntimeError(
+        f"The runtime of `{path}` does not run it: {error}. Expected: a file "
+        "that was exported of this network, for this runtime."
+    )
 
 
 def _compared(wanted, given, count):
-    differences = [
-        np.abs(a.astype("float64") - b) for a, b in zip(wanted, given)
-    ]
-    all_wanted = np.concatenate([x.ravel() for x in wanted]).astype("float64")
-    flat = np.concatenate([x.ravel() for x in differences])
-    spread = float(np.std(all_wanted))
-    error = float(np.sqrt(np.mean(flat**2)))
-    classes = [
-        np.argmax(a, axis=-1) == np.argmax(b, axis=-1)
-        for a, b in zip(wanted, given)
-        if a.ndim > 1 and a.shape[-1] > 1
-    ]
+    each = [_of_output(a, b) for a, b in zip(wanted, given)]
+    difference, largest, noise, beyond, classes = zip(*each)
+    classes = [x for x in classes if x is not None]
     agreement = None
     if classes:
         agreement = float(np.mean(np.concatenate([x.ravel() for x in classes])))
     return Verification(
-        difference=float(np.max(flat)),
-        largest=float(np.max(np.abs(all_wanted))),
-        noise=error / spread if spread else float("inf") if error else 0.0,
+        difference=max(difference),
+        largest=max(largest),
+        noise=max(noise),
         agreement=agreement,
         samples=count,
+        relative=max(beyond),
     )
+
+
+def _of_output(wanted, given):
+    """Numbers of one output, see `Verification`, and where classes agree."""
+    right, other = (x.astype("float64").ravel() for x in (wanted, given))
+    # What is infinite, or no number, in both is the same.
+    same = (right == other) | (np.isnan(right) & np.isnan(other))
+    with np.errstate(invalid="ignore"):
+        differences = np.where(same, 0.0, np.abs(right - other))
+    finite = right[np.isfinite(right)]
+    largest = float(np.max(np.abs(finite), initial=0.0))
+    spread = float(np.std(finite)) if finite.size else 0.0
+    error = float(np.sqrt(np.mean(differences**2)))
+    noise = error / spread if spread else float("inf") if error else 0.0
+    classes = None
+    if wanted.ndim > 1 and wanted.shape[-1] > 1:
+        classes = np.argmax(wanted, axis=-1) == np.argmax(given, axis=-1)
+    difference = float(np.max(differences))
+    relative = difference / max(largest, _SMALL)
+    return difference, largest, noise, relative, classes

@@ -56,6 +56,17 @@ def _finish(aside, target):
     os.replace(aside, target)
 
 
+# What the folder of a SavedModel has in it.
+_SAVED_MODEL = (
+    "assets",
+    "assets.extra",
+    "fingerprint.pb",
+    "keras_metadata.pb",
+    "saved_model.pb",
+    "variables",
+)
+
+
 @contextlib.contextmanager
 def new_aside(path, overwrite=False):
     """Inside, a new file or folder is written beside its place.
@@ -72,16 +83,14 @@ def new_aside(path, overwrite=False):
         A `pathlib.Path` to write to, of the same ending.
 
     Raises:
-        FileExistsError: If something is there and is not to be overwritten.
+        FileExistsError: If something is there and is not to be overwritten,
+            or is a folder of other things.
         OSError: If it cannot be written.
     """
     target = pathlib.Path(os.path.abspath(path))
-    if not overwrite and os.path.lexists(target):
-        raise FileExistsError(
-            f"There is something at `{path}` already. Expected: a path where "
-            "nothing is. Pass `overwrite=True` to replace it, or choose "
-            "another path."
-        )
+    if os.path.islink(target):  # a link stays one
+        target = pathlib.Path(os.path.realpath(target))
+    _check_free(path, target, overwrite)
     made = []
     # In a folder beside it, whose name does not change the file's own.
     room = target.parent / f".{secrets.token_hex(4)}.part"
@@ -91,8 +100,11 @@ def new_aside(path, overwrite=False):
                 folder.mkdir()
                 made.append(folder)
         yield room / target.name
+        _check_free(path, target, overwrite)  # by now somebody may be there
         _move(room / target.name, target, room / "before")
         made = []
+    except FileExistsError:
+        raise
     except OSError as error:
         raise type(error)(
             *([error.errno] if error.errno else []),
@@ -105,6 +117,25 @@ def new_aside(path, overwrite=False):
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _check_free(path, target, overwrite):
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise FileExistsError(
+            f"There is something at `{path}` already. Expected: a path where "
+            "nothing is. Pass `overwrite=True` to replace it, or choose "
+            "another path."
+        )
+    # Files of a user's are not ours to remove.
+    inside = () if target.is_file() else target.iterdir()
+    if any(each.name not in _SAVED_MODEL for each in inside):
+        raise FileExistsError(
+            f"The folder `{path}` has other things than a SavedModel in it. "
+            "Expected: a path where nothing is, or an exported file or "
+            "folder. Choose another path."
+        )
 
 
 def _move(aside, target, before):

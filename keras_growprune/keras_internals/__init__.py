@@ -31,6 +31,7 @@ from keras_growprune.keras_internals.graphs import input_shapes
 from keras_growprune.keras_internals.graphs import is_dense
 from keras_growprune.keras_internals.graphs import mask_of
 from keras_growprune.keras_internals.graphs import outside_calls
+from keras_growprune.keras_internals.graphs import producer
 from keras_growprune.keras_internals.graphs import producer_name
 from keras_growprune.keras_internals.graphs import producing_node
 from keras_growprune.keras_internals.graphs import set_tensor_shape
@@ -75,6 +76,7 @@ from keras_growprune.keras_internals.running import widths_are_unknown
 from keras_growprune.keras_internals.training import compute_loss
 from keras_growprune.keras_internals.training import has_own_train_step
 from keras_growprune.keras_internals.training import is_callback_list
+from keras_growprune.keras_internals.training import penalties
 from keras_growprune.keras_internals.training import prepend_callback
 from keras_growprune.keras_internals.training import start_at_epoch
 from keras_growprune.keras_internals.training import track_loss
@@ -139,6 +141,8 @@ __all__ = [
     "own_variables",
     "parts",
     "prepend_callback",
+    "penalties",
+    "producer",
     "producer_name",
     "producing_node",
     "random_state",

@@ -146,9 +146,14 @@ def input_shapes(model):
     return shapes
 
 
+def producer(tensor):
+    """The layer or operation that a symbolic tensor comes from."""
+    return tensor._keras_history.operation
+
+
 def producer_name(tensor):
     """Name of the layer that a symbolic tensor comes from."""
-    return tensor._keras_history.operation.name
+    return producer(tensor).name
 
 
 def producing_node(tensor):

@@ -20,6 +20,14 @@ def compute_loss(model, x, y, y_pred, sample_weight):
     )
 
 
+def penalties(model):
+    """What of `compute_loss` is penalties on weights and activations."""
+    total = sum(keras.ops.sum(loss) for loss in model.losses)
+    return keras.ops.convert_to_tensor(
+        total / backend.replica_count(), "float32"
+    )
+
+
 def track_loss(model, loss, batch_size):
     """Counts a batch's loss in the metric `loss`."""
     loss = loss * backend.replica_count()

@@ -77,7 +77,9 @@ def run_python(*arguments):
     """Runs Python with arguments; returns a `CompletedProcess`."""
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONPATH": os.pathsep.join(
+            path for path in sys.path if path and isinstance(path, str)
+        ),
         # The accelerator's memory belongs to the process that trains.
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",

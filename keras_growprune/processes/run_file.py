@@ -14,12 +14,5 @@ def main(request, arrays):
         Dict of the outputs by name.
     """
     file = open_exported(request["path"])
-    names = request["names"]
-    if set(names) != set(file.inputs):  # written by somebody else
-        names = list(file.inputs)
-    if len(names) != len(arrays):
-        raise ValueError(
-            f"The file has {len(names)} inputs, {names}. Received: "
-            f"{len(arrays)} inputs of the network"
-        )
-    return file.run({name: arrays[str(i)] for i, name in enumerate(names)})
+    values = [arrays[str(index)] for index in range(len(arrays))]
+    return file.run(file.by_name(request["names"], values))

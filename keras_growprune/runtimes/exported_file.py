@@ -27,28 +27,28 @@ class ExportedFile(abc.ABC):
 
         Returns:
             Dict of arrays, by the names of the outputs.
+        """
+        shape, _ = next(iter(self.inputs.values()))
+        return in_batches(self._run, inputs, shape[0] if shape else None)
+
+    def by_name(self, names, values):
+        """Arrays by the names that the file's inputs have.
+
+        Args:
+            names: Names of the network's inputs.
+            values: List of arrays, in their order.
 
         Raises:
-            ValueError: If the samples are no number of whole batches.
+            ValueError: If the file has another number of inputs.
         """
-        count = len(next(iter(inputs.values())))
-        shape, _ = next(iter(self.inputs.values()))
-        size = shape[0] if shape else None
-        if size in (None, count):
-            return self._run(inputs)
-        if count % size:
+        if set(names) != set(self.inputs):  # written by somebody else
+            names = list(self.inputs)
+        if len(names) != len(values):
             raise ValueError(
-                f"The file has a fixed batch size of {size}. Received: "
-                f"{count} samples. Expected: a multiple of it."
+                f"The file has {len(names)} inputs, {names}. Received: "
+                f"{len(values)} inputs of the network"
             )
-        parts = [
-            self._run({k: x[i : i + size] for k, x in inputs.items()})
-            for i in range(0, count, size)
-        ]
-        return {
-            name: np.concatenate([part[name] for part in parts])
-            for name in parts[0]
-        }
+        return dict(zip(names, values))
 
     @abc.abstractmethod
     def _run(self, inputs):
@@ -64,3 +64,27 @@ class ExportedFile(abc.ABC):
             A function without arguments that runs it once.
         """
         return lambda: self._run(inputs)
+
+
+def in_batches(run, inputs, size):
+    """Runs something on samples, batch by batch; the last one is filled up.
+
+    Args:
+        run: Function of a dict of arrays that returns a dict of arrays.
+        inputs: Dict of arrays.
+        size: Samples of a batch, or None for all of them.
+
+    Returns:
+        Dict of arrays.
+    """
+    count = len(next(iter(inputs.values())))
+    if size in (None, count):
+        return run(inputs)
+    parts = []
+    for start in range(0, count, size):
+        places = np.minimum(np.arange(start, start + size), count - 1)
+        parts.append(run({k: np.asarray(x)[places] for k, x in inputs.items()}))
+    return {
+        name: np.concatenate([part[name] for part in parts])[:count]
+        for name in parts[0]
+    }

@@ -49,7 +49,7 @@ class Deployable:
         )
         if compiled:
             self._build_optimizers()
-            compile_alike(self, plain, self._compile_arguments)
+            compile_alike(self, plain, self.compile_arguments)
         return plain
 
     def untrained(self, structure=None):

@@ -5,6 +5,7 @@ import warnings
 import keras
 from keras import ops
 
+from keras_growprune import keras_internals
 from keras_growprune.cost import count_flops
 from keras_growprune.layers.growable import is_number
 from keras_growprune.training.soft_losses import soft_losses
@@ -14,10 +15,11 @@ class Distillation:
     r"""Knowledge distillation from a trained network, its teacher.
 
     The growing model learns the answers of the data and those of the teacher:
-    `(1 - weight) * loss + weight * distance`. Between the classes of a
-    classifier the distance is that of Hinton et al. (2015, "Distilling the
-    Knowledge in a Neural Network"), `temperature ** 2` times the
-    Kullback-Leibler divergence of the softened probabilities
+    `(1 - weight) * loss + weight * distance`; penalties on weights stay as
+    they are. Between the classes of a classifier the distance is that of
+    Hinton et al. (2015, "Distilling the Knowledge in a Neural Network"),
+    `temperature ** 2` times the Kullback-Leibler divergence of the softened
+    probabilities
     `softmax(logits / temperature)`. With other losses of Keras (squared error,
     binary cross-entropy, ...) the outputs of the teacher are the targets.
 
@@ -69,19 +71,32 @@ class Distillation:
             model: The growing model; its loss too, where it is compiled.
 
         Raises:
-            ValueError: If outputs differ in shape, or nobody knows how one of
-                the losses compares outputs.
+            ValueError: If inputs or outputs differ in shape, only one of the
+                two ends with a softmax, or nobody knows how one of the losses
+                compares outputs.
         """
-        shapes = [
-            [tuple(x.shape[1:]) for x in keras.tree.flatten(each.outputs)]
-            for each in (model, self.teacher)
-        ]
-        if shapes[0] != shapes[1]:
-            raise ValueError(
-                f"The teacher must have outputs of the shapes of model "
-                f"`{model.name}`, {shapes[0]}. Received: a teacher with "
-                f"outputs of {shapes[1]}."
+        for ends in ("inputs", "outputs"):
+            wanted, given = (
+                [tuple(x.shape[1:]) for x in keras.tree.flatten(tensors)]
+                for tensors in (
+                    getattr(model, ends),
+                    getattr(self.teacher, ends),
+                )
             )
+            if len(wanted) != len(given) or not all(map(_fit, wanted, given)):
+                raise ValueError(
+                    f"The teacher must have {ends} of the shapes of model "
+                    f"`{model.name}`, {wanted}. Received: a teacher with "
+                    f"{ends} of {given}."
+                )
+        for ours, theirs in zip(model.outputs, self.teacher.outputs):
+            if _is_softmax(ours) != _is_softmax(theirs):
+                raise ValueError(
+                    f"Model `{model.name}` and its teacher must both end with "
+                    "a softmax, or neither: probabilities are no logits. "
+                    f"Received: {_end(ours)} of the model, {_end(theirs)} of "
+                    "the teacher."
+                )
         if model.compiled:
             soft_losses(model, self.temperature)
 
@@ -89,11 +104,12 @@ class Distillation:
         """What the teacher says of a batch of inputs."""
         return self.teacher(x, training=False)
 
-    def mix(self, loss, model, answers, y_pred, sample_weight=None):
+    def mix(self, loss, penalties, model, answers, y_pred, sample_weight=None):
         """The loss, with the distance from the teacher's answers.
 
         Args:
-            loss: Scalar, the loss of the data.
+            loss: Scalar, the loss of the data and penalties.
+            penalties: Scalar, what of it is penalties.
             model: The growing model, compiled.
             answers: What the teacher says of the batch.
             y_pred: What the model says of it.
@@ -114,7 +130,8 @@ class Distillation:
             )
         ]
         distance = ops.cast(sum(distances), loss.dtype)
-        return (1 - self.weight) * loss + self.weight * distance
+        of_data = (1 - self.weight) * (loss - penalties)
+        return of_data + self.weight * distance + penalties
 
     def flops(self):
         """Multiply-adds of the teacher for one example; NaN if unknown."""
@@ -128,6 +145,24 @@ class Distillation:
             f"Distillation(teacher={self.teacher.name!r}, "
             f"weight={self.weight}, temperature={self.temperature})"
         )
+
+
+def _fit(one, other):
+    """Whether two shapes may be the same."""
+    return len(one) == len(other) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(one, other)
+    )
+
+
+def _end(tensor):
+    return keras_internals.producer_name(tensor)
+
+
+def _is_softmax(tensor):
+    operation = keras_internals.producer(tensor)
+    activation = getattr(operation, "activation", None)
+    is_layer = isinstance(operation, keras.layers.Softmax)
+    return is_layer or activation is keras.activations.softmax
 
 
 def check_distillation(model):

@@ -227,7 +227,7 @@ class GrowPruneModel(
         except BaseException:
             self._jit_is_auto = before
             raise
-        self._compile_arguments = CompileArguments(*args, **kwargs)
+        self.compile_arguments = CompileArguments(*args, **kwargs)
         self._growth.functions.clear()
         if gate_optimizer is not None:
             gate_optimizer = keras.optimizers.get(gate_optimizer)

@@ -34,31 +34,39 @@ def soft_losses(model, temperature):
     Raises:
         ValueError: If nobody knows how one of the losses compares outputs.
     """
+    losses = _of_each_output(model, model.loss)
+    weights = model.compile_arguments.loss_weights
+    weights = _of_each_output(model, 1.0 if weights is None else weights)
     return [
-        _distance(model, loss, temperature) for loss in _of_each_output(model)
+        _distance(model, loss, temperature, 1.0 if weight is None else weight)
+        for loss, weight in zip(losses, weights)
     ]
 
 
-def _of_each_output(model):
-    loss = model.loss
+def _of_each_output(model, value):
+    """What `compile` was given, for each output; None where it has none."""
     count = len(model.outputs)
-    if isinstance(loss, dict):
-        names = model.output_names
-        if set(loss) == set(names):
-            return [loss[name] for name in names]
-        loss = keras.tree.flatten(loss)
-    if isinstance(loss, (list, tuple)):
-        if len(loss) != count:
+    if isinstance(value, dict):
+        structure, names = model.output, model.output_names
+        if isinstance(structure, dict) and set(value) <= set(structure):
+            names = sorted(structure)  # as they are flattened
+        if set(value) <= set(names):
+            return [value.get(name) for name in names]
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        if len(value) != count:
             raise ValueError(
                 "Distillation needs a loss for each output of model "
                 f"`{model.name}`, which has {count}. Received: "
-                f"{len(loss)} losses, loss={model.loss!r}"
+                f"{len(value)}, {value!r}"
             )
-        return list(loss)
-    return [loss] * count
+        return list(value)
+    return [value] * count
 
 
-def _distance(model, loss, temperature):
+def _distance(model, loss, temperature, weight):
+    if loss is None:  # nothing is learned of this output
+        return lambda answer, output, sample_weight: 0.0
     known = loss
     if isinstance(loss, str):
         known = keras.losses.get(loss)
@@ -67,10 +75,11 @@ def _distance(model, loss, temperature):
     config = known.get_config() if isinstance(known, keras.Loss) else {}
     from_logits = config.get("from_logits", False)
     axis = config.get("axis", -1)
+    reduction = config.get("reduction", "sum_over_batch_size")
     if name in _CLASSES:
-        distance = _Divergence(from_logits, temperature, axis)
+        distance = _Divergence(from_logits, temperature, axis, reduction)
     elif name == _BINARY:
-        distance = _BinaryDivergence(from_logits, temperature)
+        distance = _BinaryDivergence(from_logits, temperature, reduction)
     elif name in _DIRECT:
         if not isinstance(known, keras.Loss):
             known = _Mean(known)
@@ -83,11 +92,12 @@ def _distance(model, loss, temperature):
             "`model.distillation = None`, or add the distance from the "
             "teacher's outputs in a `train_step` of your own."
         )
-    return functools.partial(_call, distance)
+    return functools.partial(_call, distance, weight)
 
 
-def _call(distance, answer, output, sample_weight):
-    return distance(ops.cast(answer, "float32"), output, sample_weight)
+def _call(distance, weight, answer, output, sample_weight):
+    answer = ops.cast(answer, "float32")
+    return weight * distance(answer, output, sample_weight)
 
 
 def _snake_case(name):
@@ -112,8 +122,8 @@ class _Mean(keras.losses.Loss):
 class _Divergence(keras.losses.Loss):
     """Kullback-Leibler divergence of softened probabilities."""
 
-    def __init__(self, from_logits, temperature, axis):
-        super().__init__(name="divergence", dtype="float32")
+    def __init__(self, from_logits, temperature, axis, reduction):
+        super().__init__("divergence", reduction, "float32")
         self._from_logits = from_logits
         self._temperature, self._axis = temperature, axis
 
@@ -135,8 +145,8 @@ class _Divergence(keras.losses.Loss):
 class _BinaryDivergence(keras.losses.Loss):
     """The same for outputs that are each the probability of one thing."""
 
-    def __init__(self, from_logits, temperature):
-        super().__init__(name="binary_divergence", dtype="float32")
+    def __init__(self, from_logits, temperature, reduction):
+        super().__init__("binary_divergence", reduction, "float32")
         self._from_logits, self._temperature = from_logits, temperature
 
     def call(self, y_true, y_pred):

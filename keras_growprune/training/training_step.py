@@ -42,7 +42,10 @@ def training_step(model, network, data):
         # of the metric `loss`, which stays comparable to `val_loss`.
         keras_internals.track_loss(model, loss, batch_size)
         if teacher is not None:
-            loss = teacher.mix(loss, model, answers, y_pred, sample_weight)
+            penalties = keras_internals.penalties(model)
+            loss = teacher.mix(
+                loss, penalties, model, answers, y_pred, sample_weight
+            )
         if network.plan.gates_are_soft:
             replicas = backend.replica_count()
             penalty = penalty_on_structure(network, replicas)

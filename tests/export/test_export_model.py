@@ -228,6 +228,11 @@ def test_a_network_in_mixed_precision_is_written_in_single(
         keras.config.set_dtype_policy("float32")
     path = tmp_path / f"m{ENDINGS[file_format]}"
     assert model.export(path, format=file_format).difference < 1e-5
+    inner = keras.Sequential([keras.Input((4,))])
+    inner.add(keras.layers.Dense(3, dtype="mixed_float16"))
+    inputs = keras.Input((4,))
+    nested = keras.Model(inputs, keras.layers.Dense(2)(inner(inputs)))
+    kgp.export.export_model(nested, path, file_format, overwrite=True)
 
 
 # What is not right leaves nothing
@@ -266,9 +271,9 @@ REFUSED = {
     "other samples": (dict(inputs=np.ones((9, 8))), r"`inputs`.*\(9, 8\)"),
     "batch size": (dict(format="litert", batch_size=0), "batch_size=0"),
     "opset": (dict(format="litert", opset=13), "opset=13"),
-    "fewer samples than a batch": (
-        dict(format="litert", batch_size=4, inputs=np.ones((3, 8, 8, 1))),
-        "3 samples, batch_size=4",
+    "integers at both ends": (
+        dict(format="litert", integer_io=True),
+        "belongs to quantization='int8'",
     ),
 }
 
@@ -330,9 +335,9 @@ def test_a_fixed_batch_size_stays(tmp_path):
     inputs = keras.Input(batch_shape=(3, 5), name="x")
     model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
     result = kgp.export.export_model(model, tmp_path / "m")
-    assert result.samples == 30 and result.difference < 1e-6
+    assert result.samples == 32 and result.difference < 1e-6
     assert open_exported(tmp_path / "m").inputs["x"][0] == (3, 5)
-    assert kgp.verify(model, tmp_path / "m", np.ones((7, 5))).samples == 6
+    assert kgp.verify(model, tmp_path / "m", np.ones((7, 5))).samples == 7
     for size in (None, 1):
         with pytest.raises(ValueError, match=f"of 3.*batch_size={size}"):
             kgp.export.export_model(model, tmp_path / "n", batch_size=size)
@@ -375,6 +380,17 @@ def test_words_are_looked_up_in_the_file_too(tmp_path):
     assert result.difference == 0 and result.largest > 0
 
 
+def test_text_is_split_in_the_file_too(tmp_path):
+    inputs = keras.Input((1,), dtype="string")
+    words = keras.layers.TextVectorization(
+        vocabulary=["a", "b"], output_sequence_length=3
+    )
+    model = keras.Model(inputs, keras.layers.Embedding(5, 3)(words(inputs)))
+    texts = np.array([["a b c"], ["b"]])
+    result = kgp.export.export_model(model, tmp_path / "m", inputs=texts)
+    assert result.difference == 0 and result.largest > 0
+
+
 def test_weights_are_written_once(tmp_path):
     inputs = keras.Input((300,))
     model = keras.Model(inputs, keras.layers.Dense(400)(inputs))
@@ -392,9 +408,29 @@ def test_what_is_there_stays_unless_it_is_to_be_replaced(tmp_path):
     with pytest.raises(FileExistsError, match="overwrite=True"):
         model.export(path)
     assert names(tmp_path) == ["m", "mine.txt"]
-    model.export(path, overwrite=True)
-    assert "mine.txt" not in names(tmp_path)
-    assert kgp.verify(model, path).difference < 1e-6
+    # What is no export is never replaced.
+    with pytest.raises(FileExistsError, match="other things.*another path"):
+        model.export(path, overwrite=True)
+    assert names(tmp_path) == ["m", "mine.txt"]
+    (path / "mine.txt").unlink()
+    for _ in range(2):  # an empty folder, and an export
+        model.export(path, overwrite=True)
+        assert kgp.verify(model, path).difference < 1e-6
+
+
+def test_what_comes_in_the_meantime_stays(tmp_path, monkeypatch):
+    module = sys.modules["keras_growprune.export.export_model"]
+    write = module.write_saved_model
+
+    def slowly(network, path, batch_size):
+        write(network, path, batch_size)
+        (tmp_path / "m").mkdir()
+        (tmp_path / "m" / "mine.txt").write_text("mine")
+
+    monkeypatch.setattr(module, "write_saved_model", slowly)
+    with pytest.raises(FileExistsError, match="already"):
+        grown(convolutional).export(tmp_path / "m")
+    assert names(tmp_path) == ["m", "mine.txt"]
 
 
 def test_a_file_that_answers_wrongly_is_not_kept(tmp_path, monkeypatch):
@@ -515,6 +551,79 @@ def test_differences_are_those_of_the_outputs(tmp_path):
     expected = np.sqrt(0.25 / 3) / np.std(outputs)
     assert result.noise == pytest.approx(expected, rel=1e-6)
     assert "agreement 75.0%, 4 samples" in str(result)
+    assert result.relative == pytest.approx(0.5 / 5.25)
+    assert kgp.export.shortfall(result, is_quantized=True) is None
+    told = kgp.export.shortfall(result, is_quantized=False)
+    assert "at most 0.0001 of the largest" in told and "0.095 of it" in told
+
+
+def test_each_output_is_looked_at_by_itself(tmp_path):
+    inputs = keras.Input((3,))
+    large = keras.layers.Dense(1, kernel_initializer="ones")(1e5 * inputs)
+    small = keras.layers.Dense(3, activation="softmax", name="small")(inputs)
+    model = keras.Model(inputs, [large, small])
+    kgp.export.export_model(model, tmp_path / "m")
+    kernel = model.get_layer("small").kernel
+    kernel.assign(-kernel)
+    result = kgp.verify(model, tmp_path / "m")
+    assert result.difference < 1e-5 * result.largest
+    assert kgp.export.shortfall(result, is_quantized=False)
+    assert kgp.export.shortfall(result, is_quantized=True)
+
+
+def test_what_is_infinite_in_both_is_the_same(tmp_path):
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.ops.log(keras.ops.relu(inputs)))
+    x = np.array([[1.0, -1], [2, 3]])
+    result = kgp.export.export_model(model, tmp_path / "m", inputs=x)
+    assert result.difference == 0 and result.largest == np.log(np.float32(3))
+
+
+def test_samples_go_to_inputs_by_their_names(tmp_path):
+    one, two = keras.Input((2,), name="one"), keras.Input((2,), name="b")
+    model = keras.Model([one, two], keras.ops.subtract(one, 2 * two))
+    kgp.export.export_model(model, tmp_path / "m")
+    one, two = np.array([[1.0, 2]]), np.array([[30.0, 50]])
+    expected = kgp.verify(model, tmp_path / "m", [one, two])
+    assert expected.largest == 98
+    batches = tf.data.Dataset.from_tensors(({"b": two, "one": one}, [0]))
+    pairs = tf.data.Dataset.from_tensors(((one, two), [0]))
+    for data in ({"b": two, "one": one}, batches, pairs, lambda: iter(pairs)):
+        assert kgp.verify(model, tmp_path / "m", data) == expected
+    for data in ({"b": two, "three": one}, [one], [one, [[1], [2, 3]]]):
+        with pytest.raises(ValueError, match="`inputs`.*'one', 'b'"):
+            kgp.verify(model, tmp_path / "m", data)
+
+
+def test_numbers_that_are_no_integers_are_refused(tmp_path):
+    inputs = keras.Input((2,), dtype="uint8")
+    x = keras.ops.cast(inputs, "float32")
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    for wrong in ([[0.25, 1.0]], [[256, 0]], [[-1, 0]]):
+        with pytest.raises(ValueError, match="integers.*uint8"):
+            kgp.export.export_model(
+                model, tmp_path / "m", inputs=np.array(wrong)
+            )
+    kgp.export.export_model(model, tmp_path / "m", inputs=[[3.0, 255.0]])
+
+
+@pytest.mark.parametrize("name", ["x-y", "a b", "1x", "self", "ü", "_x"])
+def test_any_name_of_an_input_can_be_served(name, tmp_path):
+    a, b = keras.Input((2,), name=name), keras.Input((2,), name="other")
+    x = keras.layers.Dense(2)(keras.layers.Add()([a, b]))
+    model = keras.Model([a, b], {name.replace("/", ""): x})
+    result = kgp.export.export_model(model, tmp_path / "m")
+    assert result.difference < 1e-6 and result.largest > 0
+
+
+def test_inside_a_scope_of_replicas_it_is_refused(tmp_path):
+    from tests.distribution.replicas import two_replicas
+
+    model = grown(convolutional)
+    with two_replicas().scope():
+        with pytest.raises(ValueError, match="behind that block"):
+            model.export(tmp_path / "m")
+    assert names(tmp_path) == []
 
 
 def test_files_of_nobody_are_refused(tmp_path):

@@ -17,6 +17,11 @@ def network(outputs=3, activation=None, seed=0):
     return keras.Model(inputs, layers.Dense(outputs, activation)(x))
 
 
+def of_wider_inputs():
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, layers.Dense(3)(inputs))
+
+
 def data(count=48):
     random = np.random.default_rng(0)
     x = random.normal(size=(count, 5)).astype("float32")
@@ -41,6 +46,7 @@ def distance_of(loss, answers, outputs, sample_weight=None, **arguments):
     model.compile("sgd", loss)
     return float(
         model.distillation.mix(
+            keras.ops.zeros(()),
             keras.ops.zeros(()),
             model,
             keras.ops.array(answers, "float32"),
@@ -93,6 +99,33 @@ def test_probabilities_are_compared_as_their_logits_are(loss):
         pytest.approx(4 * np.mean(divergence(*root)), rel=1e-5)
     )
     assert distance_of(loss, answers, answers) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_sum_over_the_batch_is_compared_by_a_sum():
+    answers, outputs = (
+        np.array([[2.0, 0], [0, 1]]),
+        np.array([[1.0, 1], [0, 3]]),
+    )
+    mean = distance_of(CROSSENTROPY, answers, outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(True, reduction="sum")
+    assert distance_of(loss, answers, outputs) == pytest.approx(2 * mean)
+
+
+def test_penalties_on_weights_stay_whole():
+    inputs = keras.Input((5,))
+    x = layers.Dense(4, kernel_regularizer=keras.regularizers.L2(1.0))(inputs)
+    teacher = keras.Model(inputs, layers.Dense(3)(x))
+    shares = []
+    for distillation in (None, kgp.Distillation(teacher, 0.9)):
+        model = growing(teacher, distillation, budget=1.0)
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+        x = np.zeros((8, 5), "float32")  # no kernel has another gradient
+        before = model.layers[1].kernel.numpy()
+        y = teacher.predict(x, verbose=0)
+        model.fit(x, y, batch_size=8, epochs=1, verbose=0)
+        shares.append(model.layers[1].kernel.numpy() / before)
+    for share in shares:  # d/dw of w ** 2 is 2 w
+        np.testing.assert_allclose(share, 1 - 0.02, rtol=1e-5)
 
 
 @pytest.mark.parametrize("from_logits", [False, True])
@@ -188,13 +221,20 @@ def test_several_outputs_have_each_their_distance():
     x, y = data(4)
     answers = teacher(x)
     moved = {"kind": answers["kind"], "size": answers["size"] + 2}
-    given = model.distillation.mix(keras.ops.zeros(()), model, answers, moved)
+    none = keras.ops.zeros(())
+    given = model.distillation.mix(none, none, model, answers, moved)
     assert float(given) == pytest.approx(4, rel=1e-5)
     no_weight = np.zeros(4, "float32")
-    given = model.distillation.mix(
-        keras.ops.zeros(()), model, answers, moved, no_weight
-    )
+    given = model.distillation.mix(none, none, model, answers, moved, no_weight)
     assert float(given) == 0
+    weights = {"kind": 1.0, "size": 0.25}
+    model.compile("sgd", model.loss, loss_weights=weights)
+    given = model.distillation.mix(none, none, model, answers, moved)
+    assert float(given) == pytest.approx(1, rel=1e-5)
+    model.compile("sgd", {"kind": CROSSENTROPY})
+    given = model.distillation.mix(none, none, model, answers, moved)
+    assert float(given) == pytest.approx(0, abs=1e-6)
+    model.compile("sgd", {"kind": CROSSENTROPY, "size": "mse"})
     history = model.fit(x, {"kind": y, "size": x[:, :1]}, verbose=0).history
     assert np.isfinite(history["loss"]).all()
 
@@ -226,7 +266,15 @@ def test_a_loaded_model_tells_that_its_teacher_stayed_behind(tmp_path):
         (lambda t: growing(t, 0.5), r"`Distillation`, or None.*0\.5"),
         (
             lambda t: growing(t, kgp.Distillation(network(4))),
-            r"\(3,\).*\(4,\)",
+            r"outputs.*\(3,\).*\(4,\)",
+        ),
+        (
+            lambda t: growing(t, kgp.Distillation(network(3, "softmax"))),
+            "both end with a softmax, or neither",
+        ),
+        (
+            lambda t: growing(t, kgp.Distillation(of_wider_inputs())),
+            r"inputs.*\(5,\).*\(6,\)",
         ),
     ],
 )
