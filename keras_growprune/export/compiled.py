@@ -39,9 +39,21 @@ class CompileArguments:
 
 
 def _new(value):
-    if isinstance(value, keras.Metric):
+    return _remade(value) if isinstance(value, keras.Metric) else value
+
+
+def _remade(value):
+    """A new optimizer or metric of the same settings."""
+    try:
         return type(value).from_config(value.get_config())
-    return value
+    except Exception as error:  # whatever a class of a user raises
+        raise ValueError(
+            f"The compact network needs a {type(value).__name__} of its own, "
+            "which cannot be made: `get_config` must return all arguments of "
+            "the constructor, and `from_config` take them, of schedules too. "
+            f"Received: {type(error).__name__}: {error}. Or call `compact()` "
+            "and compile it yourself."
+        ) from error
 
 
 def compile_alike(model, plain, arguments):
@@ -53,7 +65,7 @@ def compile_alike(model, plain, arguments):
         arguments: Its `CompileArguments`.
     """
     old = model.optimizer
-    new = type(old).from_config(old.get_config())
+    new = _remade(old)
     arguments.compile(plain, new)
     new.build(plain.trainable_variables)
     twins = _twins(model, plain)

@@ -29,7 +29,8 @@ class Deployable:
             A `keras.Model`.
 
         Raises:
-            ValueError: If it is to be compiled, and this model is not.
+            ValueError: If it is to be compiled, and this model is not, or its
+                optimizer or a metric cannot be made anew of its config.
         """
         check_not_rewritten(self)
         if compiled and not self.compiled:

@@ -81,6 +81,17 @@ def test_what_is_not_compiled_cannot_be_copied_so():
         model.compact(compiled=True)
 
 
+def test_an_optimizer_without_a_config_is_told():
+    class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1
+
+    model = trained(keras.optimizers.SGD(Schedule()))
+    with pytest.raises(ValueError, match="SGD of its own.*get_config"):
+        model.compact(compiled=True)
+    assert not model.compact().compiled
+
+
 def test_a_compiled_compact_network_is_loaded_and_trains_on(tmp_path):
     model = trained()
     plain = model.compact(compiled=True)
