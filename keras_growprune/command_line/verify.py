@@ -83,8 +83,8 @@ def _define_flags(options):
     flags.DEFINE_float(
         "tolerance",
         ROUNDING,
-        "Of a file in floats: largest difference, times the largest output "
-        "where that is above 1. Default: 1e-4.",
+        "Of a file in floats: largest difference, as a fraction of the largest "
+        "number of its output. Default: 1e-4.",
         lower_bound=0.0,
         flag_values=options,
     )
