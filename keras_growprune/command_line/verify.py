@@ -76,7 +76,7 @@ def _define_flags(options):
     flags.DEFINE_string(
         "inputs",
         None,
-        "Samples in a .npy or .npz file, of which 256 are used. Default: 32 "
+        "Samples in a .npy or .npz file, of which 1,024 are used. Default: 32 "
         "random ones.",
         flag_values=options,
     )

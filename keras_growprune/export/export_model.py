@@ -61,7 +61,7 @@ def export_model(
         representative_dataset: For `"int8"`: samples of real inputs, a
             hundred or more, which tell the ranges of activations. An array
             (or a list or dict of arrays, as the model takes them), or a
-            `tf.data.Dataset` of batches.
+            `tf.data.Dataset` of batches; 1,024 are used at most.
         integer_io: Whether inputs and outputs of a full-integer file are
             `int8` too. Defaults to `False`: float32, as without quantization.
         batch_size: Examples of one call. Defaults to that of the model's

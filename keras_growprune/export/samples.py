@@ -8,11 +8,12 @@ from keras_growprune import keras_internals
 
 _SEED = 0
 _SAMPLES = 32
+_MOST = 1024
 # What a network without an embedding reads as numbers of something.
 _SOME_NUMBERS = 2
 
 
-def given_samples(model, data, name, most=256):
+def given_samples(model, data, name, most=_MOST):
     """Samples out of what a user gave.
 
     Args:

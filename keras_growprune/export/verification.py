@@ -72,8 +72,8 @@ def verify(model, path, inputs=None):
             Sequential `keras.Model`.
         path: A `.tflite` or `.onnx` file, or the folder of a SavedModel.
         inputs: Samples: an array (or a list or dict of arrays, as the model
-            takes them), or a `tf.data.Dataset` of batches, of which 256 are
-            used. Defaults to `None`: 32 random ones.
+            takes them), or a `tf.data.Dataset` of batches; 1,024 are used
+            at most. Defaults to `None`: 32 random ones.
 
     Returns:
         A `Verification`.
@@ -186,7 +186,7 @@ def compare(model, network, path, values):
 
 
 def _answers(model, network, values):
-    """The model's flat outputs; batch by batch, where that size is fixed."""
+    """The model's flat outputs."""
 
     def run(inputs):
         inputs = samples.pack(network, inputs.values())

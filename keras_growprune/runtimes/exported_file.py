@@ -4,6 +4,9 @@ import abc
 
 import numpy as np
 
+# Of large images more would not find room.
+_FEW = 32
+
 
 class ExportedFile(abc.ABC):
     """A network in a file, ready to run in its own runtime.
@@ -20,7 +23,7 @@ class ExportedFile(abc.ABC):
     is_quantized = False
 
     def run(self, inputs):
-        """Runs it on samples; batch by batch, where its batch size is fixed.
+        """Runs it on samples, batch by batch.
 
         Args:
             inputs: Dict of arrays, by the names of the inputs.
@@ -72,13 +75,14 @@ def in_batches(run, inputs, size):
     Args:
         run: Function of a dict of arrays that returns a dict of arrays.
         inputs: Dict of arrays.
-        size: Samples of a batch, or None for all of them.
+        size: Samples of a batch, or None for a few.
 
     Returns:
         Dict of arrays.
     """
     count = len(next(iter(inputs.values())))
-    if size in (None, count):
+    size = size or min(count, _FEW)
+    if size == count:
         return run(inputs)
     parts = []
     for start in range(0, count, size):

@@ -95,6 +95,7 @@ def test_files_answer_like_the_grown_network(
         representative_dataset=calibration,
         inputs=images,
     )
+    assert result.samples == 450
     if quantization is None:
         assert result.difference <= 1e-5 * max(1, result.largest)
     assert result.agreement >= 0.98
