@@ -44,6 +44,9 @@ def draw(measured, path):
             _dots(axis, values, network, colour, form)
         axis.set_title(title, fontsize=10)
         axis.margins(x=0.25, y=0.12)
+        if not is_ratio:  # a point more on both sides: they may all be equal
+            both = [*values["full"], *values["grown"]]
+            axis.set_xlim(min(both) - 1, max(both) + 1)
         axis.tick_params(left=False)
         axis.spines[["top", "right", "left"]].set_visible(False)
     axes[0].set_yticks(range(len(titles)), titles)
