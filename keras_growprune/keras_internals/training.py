@@ -23,9 +23,7 @@ def compute_loss(model, x, y, y_pred, sample_weight):
 def penalties(model):
     """What of `compute_loss` is penalties on weights and activations."""
     total = sum(keras.ops.sum(loss) for loss in model.losses)
-    return keras.ops.convert_to_tensor(
-        total / backend.replica_count(), "float32"
-    )
+    return keras.ops.convert_to_tensor(total / backend.replica_count())
 
 
 def track_loss(model, loss, batch_size):

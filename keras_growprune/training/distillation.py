@@ -130,6 +130,7 @@ class Distillation:
             )
         ]
         distance = ops.cast(sum(distances), loss.dtype)
+        penalties = ops.cast(penalties, loss.dtype)
         of_data = (1 - self.weight) * (loss - penalties)
         return of_data + self.weight * distance + penalties
 
