@@ -213,7 +213,8 @@ def test_a_depthwise_network_of_users(file_format, tmp_path):
     model.recalibrate(x)
     path = tmp_path / f"m{ENDINGS[file_format]}"
     result = model.export(path, format=file_format, inputs=x, verbose=False)
-    assert result.difference <= 1e-5 * max(1, result.largest)
+    # Random weights; of trained ones, see `test_exports_of_digits`.
+    assert result.relative <= 1e-4 and result.agreement == 1
 
 
 @pytest.mark.slow
@@ -453,9 +454,12 @@ def test_a_file_that_answers_wrongly_is_not_kept(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_calibration_that_is_none_is_found_out(tmp_path):
-    model = grown(convolutional)
+    inputs = keras.Input((8,))
+    outputs = keras.layers.Dense(10, use_bias=False)(inputs)
+    model = keras.Model(inputs, outputs)
     with pytest.raises(RuntimeError, match="like real inputs"):
-        model.export(
+        kgp.export.export_model(
+            model,
             tmp_path / "m.tflite",
             format="litert",
             quantization="int8",
@@ -468,7 +472,7 @@ def test_a_calibration_that_is_none_is_found_out(tmp_path):
 @pytest.mark.slow
 def test_an_operation_that_litert_lacks_is_named(tmp_path):
     inputs = keras.Input((8,))
-    model = keras.Model(inputs, keras.ops.lgamma(keras.ops.exp(inputs)))
+    model = keras.Model(inputs, keras.ops.erfinv(inputs))
     with pytest.raises(ValueError, match="converter does not take"):
         kgp.export.export_model(model, tmp_path / "m.tflite", format="litert")
     assert names(tmp_path) == []

@@ -37,6 +37,7 @@ def check(told, kills):
     assert not told["left"]  # no backup, no part of one
 
 
+@pytest.mark.slow
 @needs_fork
 def test_a_killed_training_ends_as_one_that_was_not(tmp_path):
     told = kill_and_restart(tmp_path, kills=4, seed=0)
