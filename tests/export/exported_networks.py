@@ -75,3 +75,8 @@ def samples(model, count=64):
     if tensor.dtype == "int32":
         return random.integers(30, size=shape).astype("int32")
     return random.normal(size=shape).astype("float32")
+
+
+def names(folder):
+    """Names of all that is in a folder, and in folders inside."""
+    return sorted(path.name for path in folder.rglob("*"))
