@@ -98,14 +98,10 @@ class Run:
     "network,rule,error",
     [
         (residual, "saliency", KeyboardInterrupt),
-        pytest.param(
-            lambda: dense(norm="batch"),
-            "paper",
-            RuntimeError,
-            marks=pytest.mark.slow,
-        ),
+        (lambda: dense(norm="batch"), "paper", RuntimeError),
     ],
 )
+@pytest.mark.slow
 def test_broken_off_at_every_event_of_every_epoch(
     network, rule, error, tmp_path
 ):
