@@ -135,6 +135,7 @@ def test_flags_of_users_are_left_alone(tmp_path, capsys):
     assert not before & {"import", "representative", "runtimes"}
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_module(tmp_path):
     path = saved(convolutional(), tmp_path, "plain.keras")
     done = subprocess.run(

@@ -20,6 +20,7 @@ onnx = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_litert_file_answers_like_the_growing_network(tmp_path, capsys):
     model, path = grown(recurrent), tmp_path / "m.tflite"
     result = model.export(path, format="litert")
