@@ -1,5 +1,6 @@
 """A trained network tells a growing one what to answer."""
 
+import functools
 import warnings
 
 import keras
@@ -134,6 +135,7 @@ class Distillation:
         of_data = (1 - self.weight) * (loss - penalties)
         return of_data + self.weight * distance + penalties
 
+    @functools.cached_property
     def flops(self):
         """Multiply-adds of the teacher for one example; NaN if unknown."""
         try:

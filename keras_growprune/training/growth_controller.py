@@ -333,7 +333,7 @@ class GrowthController:
     def _teacher_flops(self):
         teacher = self.model.distillation
         listens = teacher is not None and self.is_fitting
-        return teacher.flops() if listens else 0.0
+        return teacher.flops if listens else 0.0
 
     # Changes
 
