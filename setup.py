@@ -41,6 +41,8 @@ setuptools.setup(
         "keras>=3.8",
         "numpy",
         "absl-py",
+        # Tables in the terminal; Keras needs it for its own.
+        "rich",
     ],
     extras_require={
         "examples": EXAMPLES,

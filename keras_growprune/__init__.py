@@ -1,8 +1,9 @@
 """Grow and prune Keras networks while they train.
 
 Public names: `growable`, `GrowPruneModel`, `Budget`, `DeviceProfile`,
-`Distillation`, `GrowthSchedule`, `Structure`, `count_flops`, `register_axes`,
-`verify`, and the modules `callbacks`, `export`, `layers`, `models`, `growth`.
+`Distillation`, `GrowthSchedule`, `Structure`, `build`, `count_flops`, `diff`,
+`register_axes`, `verify`, and the modules `callbacks`, `export`, `layers`,
+`models`, `growth`.
 """
 
 from keras_growprune import keras_internals
@@ -14,6 +15,7 @@ from keras_growprune import export
 from keras_growprune import growth
 from keras_growprune import layers
 from keras_growprune import models
+from keras_growprune.conversion import build
 from keras_growprune.conversion import growable
 from keras_growprune.cost import Budget
 from keras_growprune.cost import count_flops
@@ -24,6 +26,7 @@ from keras_growprune.layers import register_axes
 from keras_growprune.structure import Structure
 from keras_growprune.training import Distillation
 from keras_growprune.training import GrowPruneModel
+from keras_growprune.training import diff
 from keras_growprune.version import __version__
 
 __all__ = [
@@ -34,8 +37,10 @@ __all__ = [
     "GrowthSchedule",
     "Structure",
     "__version__",
+    "build",
     "callbacks",
     "count_flops",
+    "diff",
     "export",
     "growable",
     "growth",

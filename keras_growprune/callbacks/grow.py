@@ -18,6 +18,7 @@ class Grow(GrowthCallback):
         growth_epochs: Positive integer, length of the whole run in epochs.
             Defaults to `None`: the epochs trained so far plus those of the
             outer `fit`. Give it when you call that in pieces.
+        growth_line: As in `GrowPruneModel.fit`.
 
     Example:
 
@@ -35,13 +36,13 @@ class Grow(GrowthCallback):
     ```
     """
 
-    def __init__(self, model, growth_epochs=None):
+    def __init__(self, model, growth_epochs=None, growth_line="auto"):
         if not isinstance(model, GrowPruneModel):
             raise ValueError(
                 "Argument `model` must be the `GrowPruneModel` that shall "
                 f"grow. Received: model={model!r}"
             )
-        super().__init__(model._growth)
+        super().__init__(model._growth, growth_line)
         self._growing, self._growth_epochs = model, growth_epochs
         self._is_first = True
 

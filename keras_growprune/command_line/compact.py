@@ -9,12 +9,12 @@ from keras_growprune.command_line.given_files import check_is_new
 from keras_growprune.command_line.given_files import define_import
 from keras_growprune.command_line.given_files import load_model
 from keras_growprune.command_line.network_cost import flops_of
-from keras_growprune.command_line.text_table import count_text
-from keras_growprune.command_line.text_table import size_text
-from keras_growprune.command_line.text_table import table
 from keras_growprune.export import size_on_disk
 from keras_growprune.files import new_aside
 from keras_growprune.structure import Structure
+from keras_growprune.text import count_text
+from keras_growprune.text import size_text
+from keras_growprune.text import table
 
 
 def _run(files, options):

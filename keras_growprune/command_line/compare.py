@@ -12,14 +12,14 @@ from keras_growprune.command_line.given_files import define_import
 from keras_growprune.command_line.given_files import kind_of
 from keras_growprune.command_line.given_files import load_model
 from keras_growprune.command_line.network_cost import flops_of
-from keras_growprune.command_line.text_table import count_text
-from keras_growprune.command_line.text_table import size_text
-from keras_growprune.command_line.text_table import table
 from keras_growprune.devices.measurement import time_calls
 from keras_growprune.devices.runtimes import prepare
 from keras_growprune.devices.runtimes import prepare_file
 from keras_growprune.export import size_on_disk
 from keras_growprune.runtimes.error_text import first_line
+from keras_growprune.text import count_text
+from keras_growprune.text import size_text
+from keras_growprune.text import table
 
 _RUNTIMES = ("tensorflow", "litert")  # of saved models
 # Of exported files, which have one each.

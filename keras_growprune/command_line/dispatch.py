@@ -7,6 +7,7 @@ from absl import flags
 
 from keras_growprune.command_line import compact
 from keras_growprune.command_line import compare
+from keras_growprune.command_line import diff
 from keras_growprune.command_line import export
 from keras_growprune.command_line import report
 from keras_growprune.command_line import verify
@@ -16,7 +17,7 @@ from keras_growprune.command_line.help_text import usage
 
 COMMANDS = {
     each.COMMAND.name: each.COMMAND
-    for each in (report, compact, export, verify, compare)
+    for each in (report, compact, export, verify, compare, diff)
 }
 _FAILED, _WRONG_USAGE = 1, 2
 _HELP = ("--help", "-h", "help")

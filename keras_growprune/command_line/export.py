@@ -9,10 +9,10 @@ from keras_growprune.command_line.given_files import define_import
 from keras_growprune.command_line.given_files import load_model
 from keras_growprune.command_line.report import TITLES
 from keras_growprune.command_line.samples_file import read_samples
-from keras_growprune.command_line.text_table import size_text
 from keras_growprune.export import FORMATS
 from keras_growprune.export import export_model
 from keras_growprune.export import size_on_disk
+from keras_growprune.text import size_text
 
 _QUANTIZATIONS = ("none", "dynamic_range", "int8")
 

@@ -7,12 +7,12 @@ from keras_growprune.command_line.given_files import kind_of
 from keras_growprune.command_line.given_files import load_model
 from keras_growprune.command_line.network_cost import flops_of
 from keras_growprune.command_line.network_cost import layer_costs
-from keras_growprune.command_line.text_table import count_text
-from keras_growprune.command_line.text_table import shape_text
-from keras_growprune.command_line.text_table import size_text
-from keras_growprune.command_line.text_table import table
 from keras_growprune.export import open_exported
 from keras_growprune.export import size_on_disk
+from keras_growprune.text import count_text
+from keras_growprune.text import shape_text
+from keras_growprune.text import size_text
+from keras_growprune.text import table
 
 TITLES = {"litert": "LiteRT", "onnx": "ONNX", "tf_saved_model": "SavedModel"}
 

@@ -36,6 +36,7 @@ from keras_growprune.structure.sequences import candidate_columns
 from keras_growprune.structure.sequences import is_reverse
 from keras_growprune.structure.sequences import recurrent_parts
 from keras_growprune.structure.structure import Structure
+from keras_growprune.structure.structure_diff import StructureDiff
 from keras_growprune.structure.trace import trace_channels
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "IdentityBranch",
     "LayerGate",
     "Structure",
+    "StructureDiff",
     "WeightAxes",
     "axes_of",
     "axes_of_class",

@@ -315,6 +315,7 @@ class GrowPruneModel(
         *,
         initial_epoch=0,
         growth_epochs=None,
+        growth_line="auto",
         **kwargs,
     ):
         """Trains the model, growing and pruning it between epochs.
@@ -323,6 +324,9 @@ class GrowPruneModel(
             growth_epochs: Positive integer, length of the whole run in
                 epochs. Defaults to `None`: the epochs trained so far plus
                 those of this call. Give it when you call `fit` in pieces.
+            growth_line: Whether each epoch begins with a line about widths,
+                cost and price, until the structure is settled. Defaults to
+                `"auto"`: where there is a progress bar (`verbose=1`).
             x, y, batch_size, epochs, verbose, callbacks, initial_epoch: As in
                 `keras.Model.fit`.
             **kwargs: All its other arguments.
@@ -344,18 +348,18 @@ class GrowPruneModel(
         numbers = {"epochs": epochs, "initial_epoch": initial_epoch}
         check_fit(self, x, y, given, batch_size=batch_size, **numbers, **kwargs)
         self.check_checkpoints(given)
+        first = FirstStep()
+        ours = [
+            first,
+            GrowthCallback(self._growth, growth_line),
+            BestEpochs(self._growth, given),
+        ]
         if self.compiled:  # else Keras says so
             check_distributed_fit(self)
             check_distillation(self)
             self._growth.others.leave()
             self._build_optimizers()
             self._growth.prepare_run(epochs, initial_epoch, growth_epochs)
-        first = FirstStep()
-        ours = [
-            first,
-            GrowthCallback(self._growth),
-            BestEpochs(self._growth, given),
-        ]
         if is_ready:
             for callback in reversed(ours):
                 callback.set_model(self)

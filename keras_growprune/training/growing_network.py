@@ -73,7 +73,17 @@ class GrowingNetwork:
         now = self._structure
         if now is None or now[0] != (id(self.state), id(self.state.units)):
             key = id(self.state), id(self.state.units)
-            now = key, Structure(self.state.units, self.state.gates)
+            now = (
+                key,
+                Structure(
+                    self.state.units,
+                    self.state.gates,
+                    tuple(
+                        (group.name, group.size) for group in self._map.groups
+                    ),
+                    tuple(gate.name for gate in self._map.gates),
+                ),
+            )
             self._structure = now
         return now[1]
 

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_growprune.training.growth_line import GrowthLine
+
 
 class GrowthCallback(keras.callbacks.Callback):
     """Restructures at the beginning of epochs and adds to their logs.
@@ -14,9 +16,10 @@ class GrowthCallback(keras.callbacks.Callback):
     the new structure and its entries in the logs.
     """
 
-    def __init__(self, controller):
+    def __init__(self, controller, growth_line="auto"):
         super().__init__()
         self._controller = controller
+        self._line = GrowthLine(controller, growth_line)
         self._step = 0
         self._logs = {}
 
@@ -30,12 +33,14 @@ class GrowthCallback(keras.callbacks.Callback):
         # restored after this knows it.
         self._controller.state.steps = None
         self._controller.begin_run(self.params.get("steps"))
+        self._line.begin(self.params.get("verbose", 0))
 
     def on_epoch_begin(self, epoch, logs=None):
         state = self._controller.state
         state.steps = self.params.get("steps") or state.steps
         self._step, self._part = 0, 0
         self._controller.begin_period()
+        self._line.show()
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begin_part(int(batch))

@@ -54,6 +54,7 @@ class GrowthController:
         self.others = OtherTrainer(model, self.network, self.functions)
         flops = blueprint.flops
         self.ledger = Ledger(flops.full if flops else float("nan"))
+        self.ledger.full_widths = blueprint.map.sizes
         self._clock = Clock(self.functions)
         self._sharing = keras_internals.LayerSharing(
             blueprint.map.layers, model
@@ -314,6 +315,7 @@ class GrowthController:
         network.gates.pull(state)
         fractions = network.fractions()
         calls = measured["steps"] / self.model.steps_per_execution
+        is_whole = (state.period + count) % state.parts == 0
         self.ledger.add(
             examples=measured["examples"],
             flops=fractions.get("flops", float("nan")),
@@ -323,12 +325,25 @@ class GrowthController:
             params=fractions["params"],
             units=[int(width) for width in network.widths()],
             gates=[bool(gate) for gate in state.gates],
+            target=self.target(),
+            price=float(state.price),
+            settled=bool(state.settled),
+            metrics=_numbers(logs) if is_whole else {},
             **self._clock.seconds(calls),
         )
         self.ledger.traced_anew = dict(network.one_trace.reasons)
         structure = network.structure
         state.end_period(*self.blueprint.map.live(structure), count)
         network.meter.reset(measures=not state.settled)
+
+    def target(self):
+        """What the schedule allows now, a fraction of the full cost."""
+        state, blueprint = self.state, self.blueprint
+        if state.settled:
+            return blueprint.budget_fraction
+        return blueprint.schedule.target(
+            state.period, max(state.periods, 1), blueprint.budget_fraction
+        )
 
     def _teacher_flops(self):
         teacher = self.model.distillation
@@ -441,6 +456,11 @@ class GrowthController:
             other.test_function = None
             other.predict_function = None
         self._others = ()
+
+
+def _numbers(logs):
+    """What of the logs is a single number."""
+    return {k: float(v) for k, v in logs.items() if np.ndim(v) == 0}
 
 
 def _of_all(present, values):

@@ -1,8 +1,13 @@
 """What training has cost so far."""
 
+import csv
 import json
 
 import numpy as np
+
+from keras_growprune.files import written_aside
+from keras_growprune.text import bars
+from keras_growprune.text import table
 
 # Forward pass, gradients by inputs, gradients by weights.
 _PASSES = 3
@@ -11,10 +16,15 @@ _PASSES = 3
 class Ledger:
     """One record per epoch, or part of one, of what it cost.
 
+    `print` it for a table.
+
     Attributes:
         epochs: List of dicts with the keys `epoch`, `examples`, `cost`,
             `flops`, `params` (fractions of the full network), `units` (width
-            of each group), `gates`, `training_flops`, `full_training_flops`
+            of each group), `gates`, `target` (what the schedule allows, a
+            fraction of the full network's cost), `price`, `settled`,
+            `metrics` (the logs of `fit` at the end of an epoch, before that
+            empty), `training_flops`, `full_training_flops`
             (multiply-adds, three times the forward pass; the former with
             what a teacher takes), `seconds` (training steps, with what is
             traced in them), and what growing adds:
@@ -31,6 +41,8 @@ class Ledger:
         self._full_flops = full_flops
         self.epochs = []
         self.traced_anew = {}
+        # To print widths as bars.
+        self.full_widths = None
 
     def add(self, examples, flops, teacher_flops=0.0, **record):
         """Adds an epoch.
@@ -64,6 +76,73 @@ class Ledger:
         full = self.total("full_training_flops")
         return self.total("training_flops") / full if full else float("nan")
 
+    def columns(self):
+        """Returns the records as columns, such as `pandas.DataFrame` takes.
+
+        Returns:
+            A dict of lists of equal length: the keys of `epochs`, with those
+            of `metrics` among them, and None where a record lacks one.
+        """
+        rows = []
+        for each in self.epochs:
+            row = {"epoch": each.get("epoch"), **each}
+            rows.append({**row, **row.pop("metrics", {})})
+        keys = dict.fromkeys(key for row in rows for key in row)
+        return {key: [row.get(key) for row in rows] for key in keys}
+
+    def to_csv(self, path):
+        """Writes the records as a file of comma-separated values.
+
+        Args:
+            path: Where to write; lists (`units`, `gates`) are written as
+                numbers with spaces between them.
+        """
+        columns = self.columns()
+        with (
+            written_aside(path) as aside,
+            open(aside, "w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            for row in zip(*columns.values()):
+                writer.writerow([_plain(value) for value in row])
+
+    def __str__(self):
+        """The records as a table, and their sums."""
+        if not self.epochs:
+            return "no epoch yet"
+        names = {k: 0 for each in self.epochs for k in each.get("metrics", ())}
+        rows = []
+        for each in self.epochs:
+            metrics = each.get("metrics", {})
+            rows.append(
+                (
+                    f"{each.get('epoch', 0) + 1}",
+                    self._bars(each),
+                    f"{each.get('cost', np.nan):.3f}",
+                    f"{each.get('target', np.nan):.3f}",
+                    f"{each['flops']:.3f}",
+                    f"{each.get('params', np.nan):.3f}",
+                    f"{each['training_flops']:.2e}",
+                    f"{each.get('seconds', np.nan):.1f}",
+                    f"{_overhead(each):.1f}",
+                    *[f"{metrics[k]:.4g}" if metrics else "" for k in names],
+                )
+            )
+        overhead = sum(map(_overhead, self.epochs))
+        seconds = sum(each.get("seconds", np.nan) for each in self.epochs)
+        totals = ("all", *[""] * 5, f"{self.total('training_flops'):.2e}")
+        totals = (*totals, f"{seconds:.1f}", f"{overhead:.1f}")
+        totals = (*totals, *[""] * len(names))
+        header = ("epoch", "widths", "cost", "target", "FLOPs", "params")
+        header = (*header, "training FLOPs", "seconds", "changes", *names)
+        return table(header, rows, [totals], left=2)
+
+    def _bars(self, record):
+        if self.full_widths is None or "units" not in record:
+            return ""
+        return bars(np.divide(record["units"], self.full_widths), 24)
+
     def to_arrays(self):
         text = json.dumps(self.epochs).encode()
         return {"ledger": np.frombuffer(text, dtype="uint8")}
@@ -71,3 +150,16 @@ class Ledger:
     def from_arrays(self, arrays):
         text = bytes(np.array(arrays["ledger"], dtype="uint8"))
         self.epochs = json.loads(text) if text else []
+
+
+def _overhead(record):
+    """Seconds that growing added to a record's epoch."""
+    return record.get("restructure_seconds", 0.0) + record.get(
+        "measure_seconds", 0.0
+    )
+
+
+def _plain(value):
+    if isinstance(value, (list, tuple)):
+        return " ".join(str(int(each)) for each in value)
+    return value

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from keras_growprune.text import bars
+from keras_growprune.text import table
+
 
 def structure_table(controller):
     """Renders what a growing network looks like now, as text."""
@@ -20,27 +23,16 @@ def structure_table(controller):
         if len(names) > 1:
             label += f" (+{len(names) - 1})"
         seed = controller.seed_widths[index]
-        rows.append(
-            (label, f"{widths[index]}", f"{seed}", f"{group.size}", shown)
-        )
+        bar = bars([widths[index] / group.size])
+        row = (bar, f"{widths[index]}", f"{seed}", f"{group.size}", shown)
+        rows.append((label, *row))
     for index, gate in enumerate(blueprint.map.gates):
         on = "on" if state.gates[index] else "off"
         seed = "on" if controller.seed_gates[index] else "off"
-        rows.append((gate.name, on, seed, "on", ""))
+        rows.append((gate.name, "", on, seed, "on", ""))
     for name, reason in blueprint.map.frozen.items():
-        rows.append((name, "fixed", "", "", reason))
-    header = ("layer (+ coupled)", "now", "seed", "full", "mean logit")
-    lengths = [
-        max(len(row[column]) for row in [header, *rows])
-        for column in range(len(header))
-    ]
-    rule = "-" * (sum(lengths) + 2 * (len(lengths) - 1))
-
-    def line(row):
-        cells = [row[0].ljust(lengths[0])]
-        cells += [c.rjust(n) for c, n in zip(row[1:4], lengths[1:4])]
-        return "  ".join([*cells, row[4].rjust(lengths[4])]).rstrip()
-
+        rows.append((name, "", "fixed", "", "", reason))
+    header = ("layer (+ coupled)", "", "now", "seed", "full", "mean logit")
     life = "settled" if state.settled else "growing"
     fractions = network.fractions()
     totals = [f"{life}, budget {blueprint.budget!r}"]
@@ -73,5 +65,4 @@ def structure_table(controller):
     for name, reason in network.one_trace.reasons.items():
         totals.append(f"traced anew for each structure: {name}: {reason}")
     title = f"Structure of model {controller.model.name!r}"
-    body = [line(header), rule, *[line(row) for row in rows], rule]
-    return "\n".join([title, rule, *body, *totals])
+    return "\n".join([title, table(header, rows), *totals])

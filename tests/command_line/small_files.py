@@ -51,5 +51,5 @@ def run(*arguments):
 
 def row(text, first):
     """The cells of the first line that begins with a word."""
-    lines = map(str.split, text.splitlines())
+    lines = (line.replace("│", " ").split() for line in text.splitlines())
     return next(line for line in lines if line[:1] == [first])

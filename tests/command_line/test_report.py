@@ -32,7 +32,7 @@ def test_growing_model_in_numbers(tmp_path, capsys):
     path = saved(growing(width=4), tmp_path, "growing.keras")
     assert run("report", path) == 0
     text = capsys.readouterr().out
-    assert row(text, "hidden") == ["hidden", "4", "1", "8", "-"]
+    assert row(text, "hidden") == ["hidden", "▄", "4", "1", "8", "-"]
     assert "flops: 32 of 64 (50.0%)" in text
     assert "params: 39 of 75 (52.0%)" in text
     assert "cannot change their width:\n  scores: feeds an output" in text
@@ -44,9 +44,9 @@ def test_files_of_other_runtimes(tmp_path, capsys):
     assert run("report", path) == 0
     text = capsys.readouterr().out
     assert re.match(rf"{path}: SavedModel, \d+\.\d kB\n", text)
-    assert "left   (any, 4)  float32" in text
-    assert "right  (any, 2)  int32" in text
-    assert "sum    (any, 3)  float32\n" in text
+    assert "left  │ (any, 4) │ float32" in text
+    assert "right │ (any, 2) │ int32" in text
+    assert "sum   │ (any, 3) │ float32" in text
 
 
 def test_fixed_batch_size_is_told(tmp_path, capsys):
@@ -56,9 +56,8 @@ def test_fixed_batch_size_is_told(tmp_path, capsys):
     )
     assert run("report", path) == 0
     text = capsys.readouterr().out
-    assert (
-        "left   (2, 4)  float32" in text and "sum    (2, 3)  float32\n" in text
-    )
+    assert "left  │ (2, 4) │ float32" in text
+    assert "sum   │ (2, 3) │ float32" in text
 
 
 def two_inputs():

@@ -1,5 +1,6 @@
 """The books of a run, against sums made by hand."""
 
+import csv
 import json
 import time
 
@@ -171,9 +172,9 @@ def test_the_summary_tells_widths_totals_and_what_was_spent():
     model.structure_summary(print_fn=lines.append)
     text = "\n".join(lines)
     for group, width in zip(model.groups, model.widths.values()):
-        row = next(x for x in text.splitlines() if x.startswith(group.name))
-        assert row.split()[1] == str(width)
-        assert row.split()[3] == str(group.size)
+        line = next(x for x in text.splitlines() if f" {group.name} " in x)
+        cells = line.replace("│", " ").split()
+        assert (cells[2], cells[4]) == (str(width), str(group.size))
     flops = conv_chain_flops(*model.widths.values())
     assert f"flops: {flops:,} of {conv_chain_flops(4, 6):,}" in text
     assert "settled, budget Budget(flops=0.5)" in text
@@ -191,3 +192,61 @@ def test_without_countable_flops_everything_else_is_booked():
     assert "flops" not in history
     assert history["params"] == [r["params"] for r in model.ledger.epochs]
     assert np.isnan(model.ledger.epochs[0]["training_flops"])
+
+
+def test_records_tell_the_schedule_and_the_logs_of_fit():
+    model = compile_model(grow(conv_chain((4, 6))), metrics=["accuracy"])
+    history = fit(model, epochs=4, validation_data=examples(model, 8, seed=1))
+    records = model.ledger.epochs
+    for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert [r["metrics"][key] for r in records] == history[key]
+    assert [r["price"] for r in records] == history["price"]
+    assert [r["settled"] for r in records] == history["settled"]
+    schedule = model.schedule
+    targets = [schedule.target(epoch, 4, 0.5) for epoch in range(4)]
+    assert [r["target"] for r in records] == targets
+    assert all(r["cost"] <= r["target"] for r in records)
+
+
+def test_within_epochs_only_the_last_record_has_the_logs():
+    schedule = kgp.GrowthSchedule(restructure_every=0.5)
+    model = compile_model(grow(conv_chain((4, 6)), schedule=schedule))
+    history = fit(model, epochs=4, count=64)
+    records = [r for r in model.ledger.epochs if r["metrics"]]
+    assert len(records) == 4 < len(model.ledger.epochs)
+    assert [r["metrics"]["loss"] for r in records] == history["loss"]
+
+
+def test_columns_and_files_hold_every_record(tmp_path):
+    model = compile_model(grow(conv_chain((4, 6))))
+    history = fit(model, epochs=3)
+    columns = model.ledger.columns()
+    assert next(iter(columns)) == "epoch" and columns["epoch"] == [0, 1, 2]
+    assert columns["loss"] == history["loss"]
+    assert columns["cost"] == history["cost"]
+    model.ledger.to_csv(tmp_path / "ledger.csv")
+    with open(tmp_path / "ledger.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == history["loss"]
+    last = model.ledger.epochs[-1]["units"]
+    assert rows[-1]["units"] == " ".join(map(str, last))
+
+
+def test_it_prints_as_a_table():
+    model = compile_model(grow(conv_chain((4, 6))))
+    assert str(model.ledger) == "no epoch yet"
+    fit(model, epochs=3)
+    lines = str(model.ledger).splitlines()
+    first, second, third = [line.split("│")[1:-1] for line in lines[3:6]]
+    assert [cells[0].strip() for cells in (first, second, third)] == [*"123"]
+    cost = model.ledger.epochs[1]["cost"]
+    assert second[2].strip() == f"{cost:.3f}"
+    flops = model.ledger.total("training_flops")
+    assert lines[-2].split("│")[7].strip() == f"{flops:.2e}"
+
+
+def test_records_of_an_older_version_print_too():
+    ledger = Ledger(1000)
+    ledger.add(examples=50, flops=0.25, seconds=2.0)
+    assert "3.75e+04" in str(ledger)
+    assert ledger.columns()["flops"] == [0.25]

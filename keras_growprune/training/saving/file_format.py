@@ -14,9 +14,12 @@ import zlib
 
 import numpy as np
 
+from keras_growprune.structure import Structure
+
 VERSION = 1
 
-_TABLE = "contents"
+# The entry that tells the order of all others.
+TABLE = "contents"
 _STATE = "state."
 _OF_WEIGHTS, _OF_GATES = ("weight", "drawn", "slot"), ("moments",)
 
@@ -54,7 +57,7 @@ def named(arrays, network):
             key = f"{before}.{names[int(number)]}"
         entries[key] = np.asarray(value)
     table = {"version": VERSION, "checksum": checksum(entries), **contents}
-    entries[_TABLE] = np.frombuffer(json.dumps(table).encode(), dtype="uint8")
+    entries[TABLE] = np.frombuffer(json.dumps(table).encode(), dtype="uint8")
     return entries
 
 
@@ -80,7 +83,7 @@ def numbered(entries, network):
             f"without the entry `{_STATE}scalars`. Load it into the plain "
             "network, and make that `growable`."
         )
-    if _TABLE not in entries:
+    if TABLE not in entries:
         _check_numbered(entries, ours)
         return entries
     theirs = _read(entries)
@@ -105,6 +108,27 @@ def _names(kind, contents):
     if kind in _OF_WEIGHTS:
         return [name for name, _ in contents["weights"]]
     return contents["gates"] if kind in _OF_GATES else None
+
+
+def structure_of(entries):
+    """The structure that a file tells, without its network.
+
+    Args:
+        entries: The entries of a file.
+
+    Returns:
+        A `Structure` with names.
+
+    Raises:
+        ValueError: If the file is of a newer format, or damaged.
+    """
+    table = _read(entries)
+    return Structure(
+        entries[f"{_STATE}units"],
+        entries[f"{_STATE}gates"],
+        tuple((name, size) for name, size in table["groups"]),
+        tuple(table["gates"]),
+    )
 
 
 def _contents(network):
@@ -136,7 +160,7 @@ def _unique(names):
 
 def checksum(entries):
     result = 0
-    for key in sorted(set(entries) - {_TABLE}):
+    for key in sorted(set(entries) - {TABLE}):
         result = zlib.crc32(key.encode(), result)
         result = zlib.crc32(entries[key].tobytes(), result)
     return result
@@ -145,7 +169,7 @@ def checksum(entries):
 def _read(entries):
     """The table of a file."""
     try:
-        table = json.loads(bytes(entries[_TABLE]))
+        table = json.loads(bytes(entries[TABLE]))
         version = table["version"]
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged("its table of contents cannot be read") from error

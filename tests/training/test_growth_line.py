@@ -1,0 +1,107 @@
+"""The line of growth between the epochs of `fit`."""
+
+import re
+
+import keras
+import pytest
+
+import keras_growprune as kgp
+from tests.networks import compile_model
+from tests.networks import examples
+from tests.networks import grow
+from tests.networks import residual
+
+LABELS = "seed|begins|grown|pruned|as it was|settled"
+
+
+def train(model, **kwargs):
+    x, y = examples(model)
+    kwargs = {"epochs": 8, "batch_size": 16, **kwargs}
+    return model.fit(x, y, growth_epochs=8, **kwargs).history
+
+
+def lines(text):
+    return [x for x in text.splitlines() if re.match(f"({LABELS}) ", x)]
+
+
+@pytest.fixture
+def model():
+    schedule = kgp.GrowthSchedule(
+        seed_fraction=0.3, peak=0.8, peak_at=0.25, restructure_every=1
+    )
+    budget = kgp.Budget(flops=0.5)
+    return compile_model(
+        grow(residual(filters=8, blocks=2), budget, schedule=schedule)
+    )
+
+
+def test_each_epoch_until_it_is_settled_has_a_line(model, capsys):
+    history = train(model, verbose=1)
+    text = capsys.readouterr().out
+    found = lines(text)
+    settled = history["settled"].index(1.0)
+    assert len(found) == settled + 1
+    assert found[0].startswith("seed ") and found[-1].startswith("settled ")
+    for line, cost, price in zip(found, history["cost"], history["price"]):
+        assert f"cost {cost:.3f} of " in line
+        assert not price or f"price {price:.1e}" in line
+        assert len(re.search("[▁▂▃▄▅▆▇█·]+", line)[0]) == len(model.groups)
+    # Above the head of its epoch, below the bar of the one before.
+    heads = [i for i, x in enumerate(text.splitlines()) if "Epoch" in x]
+    assert text.splitlines()[heads[1] - 1] == found[1]
+
+
+def test_it_tells_what_came_and_what_left(model, capsys):
+    counts = []
+
+    class Count(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            counts.append(int(self.model.structure.units.sum()))
+
+    train(model, verbose=1, callbacks=[Count()])
+    found = lines(capsys.readouterr().out)
+    for before, after, line in zip(counts, counts[1:], found[1:]):
+        changes = re.search(r"units((?: [+-]\d+)+)", line)
+        total = sum(map(int, changes[1].split())) if changes else 0
+        assert total == after - before
+
+
+@pytest.mark.parametrize(
+    "verbose, flag, shown",
+    [
+        (2, "auto", False),
+        (0, "auto", False),
+        (1, False, False),
+        (2, True, True),
+    ],
+)
+def test_it_can_be_turned_on_and_off(verbose, flag, shown, model, capsys):
+    train(model, epochs=2, verbose=verbose, growth_line=flag)
+    assert bool(lines(capsys.readouterr().out)) == shown
+
+
+def test_a_run_that_goes_on_begins_with_what_there_is(model, capsys):
+    train(model, epochs=2, verbose=1)
+    capsys.readouterr()
+    train(model, epochs=4, initial_epoch=2, verbose=1)
+    assert lines(capsys.readouterr().out)[0].startswith("begins ")
+    train(model, epochs=8, initial_epoch=4, verbose=1)
+    capsys.readouterr()
+    train(model, epochs=9, initial_epoch=8, verbose=1)
+    assert not lines(capsys.readouterr().out)
+
+
+def test_inside_another_fit_it_is_shown_too(capsys):
+    student = grow(residual(filters=8))
+    outer = keras.Sequential([student, keras.layers.Softmax()])
+    outer.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = examples(student)
+    callbacks = [kgp.callbacks.Grow(student)]
+    outer.fit(x, y, epochs=4, batch_size=16, callbacks=callbacks)
+    assert lines(capsys.readouterr().out)[0].startswith("seed ")
+
+
+def test_a_wrong_flag_is_refused_before_training(model):
+    with pytest.raises(ValueError, match="Argument `growth_line`"):
+        train(model, growth_line="yes")
+    assert not model.ledger.epochs
