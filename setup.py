@@ -20,6 +20,9 @@ EXAMPLES = [
     "scipy",
 ]
 
+# Pictures, animations, TensorBoard's pages.
+VIZ = ["matplotlib", "pillow", "tensorboard"]
+
 # LiteRT's own interpreter, which TensorFlow stops carrying.
 LITERT = ["ai-edge-litert"]
 # Before 1.17 tf2onnx does not go with NumPy 2.
@@ -45,6 +48,15 @@ setuptools.setup(
         "rich",
     ],
     extras_require={
+        # The site: `mkdocs serve`. The sources are read, not imported.
+        "docs": [
+            # Before 1.6 it does not know pages that are made by a hook.
+            "mkdocs>=1.6",
+            "mkdocs-material",
+            "mkdocstrings[python]",
+            # Formats the signatures.
+            "ruff",
+        ],
         "examples": EXAMPLES,
         "litert": LITERT,
         "onnx": ONNX,
@@ -52,8 +64,8 @@ setuptools.setup(
             *EXAMPLES,
             *LITERT,
             *ONNX,
+            *VIZ,
             "hypothesis",
-            "matplotlib",
             "pytest",
             "pytest-xdist",
             "ruff",
@@ -65,7 +77,7 @@ setuptools.setup(
             # It imports distutils, which Python 3.12 leaves to setuptools.
             "setuptools; python_version >= '3.12'",
         ],
-        "viz": ["matplotlib"],
+        "viz": VIZ,
     },
     classifiers=[
         "Intended Audience :: Developers",

@@ -59,6 +59,10 @@ def train_networks(data, strategy):
     profile = None
     if FLAGS.measure == "latency":
         profile = image_classification.device_profile(shape, classes)
+    print(
+        f"two networks, {FLAGS.epochs} epochs of {len(images):,} images each, "
+        "then files of both in every format"
+    )
     keras.utils.set_random_seed(FLAGS.seed)
     full = keras.Model(*network())
     print(f"training the full network ({full.count_params():,} parameters)")
@@ -70,7 +74,7 @@ def train_networks(data, strategy):
         rule=FLAGS.rule,
         width_multiple=FLAGS.width_multiple,
     )
-    print("growing")
+    print(f"growing one within {FLAGS.budget:.0%} of the {FLAGS.measure}")
     image_classification.train(model, data, FLAGS.seed, strategy)
     return {"full": full, "grown": model.compact()}
 

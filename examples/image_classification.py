@@ -11,8 +11,8 @@ half width), the uniformly narrow one under the same budget (by default 5 % of
 the parameters), and one that grows and prunes itself inside `fit`. Prints what
 the network looks like after each epoch and a closing table, writes the grown
 network as a SavedModel and as a plain `.keras` file, loads both back and checks
-that they answer alike. Several workers, which go on from a backup when one of
-them has died:
+that they answer alike, and draws how it grew. Several workers, which go on from
+a backup when one of them has died:
 
     python examples/launch_workers.py --workers=2 --restarts=3 -- \
         examples/image_classification.py --strategy=multi_worker \
@@ -29,6 +29,7 @@ import numpy as np
 import strategies
 import tables
 import tensorflow as tf
+import time_left
 from absl import app
 from absl import flags
 from absl import logging
@@ -195,7 +196,7 @@ def train(model, data, seed, strategy, callbacks=()):
         validation_data=test,
         validation_batch_size=test_batch_size,
         verbose=0,
-        callbacks=list(callbacks),
+        callbacks=[time_left.TimeLeft(), *callbacks],
     )
     seconds = time.perf_counter() - started
     # A run that goes on may have had its last epoch already.
@@ -213,7 +214,8 @@ def device_profile(shape, classes):
         *network(shape, classes, growable=True), kgp.Budget(flops=1.0)
     )
     batch_size = 1 if FLAGS.runtime == "litert" else FLAGS.batch_size
-    print("measuring this machine")
+    seconds = time_left.time_text(FLAGS.measuring_seconds)
+    print(f"measuring this machine, about {seconds}", flush=True)
     return kgp.DeviceProfile.measure(
         model, FLAGS.runtime, batch_size, FLAGS.measuring_seconds
     )
@@ -285,6 +287,17 @@ def check_files(model, images, folder, strategy):
             sys.exit(f"{name} does not answer like the trained network")
 
 
+def draw_pictures(model, folder):
+    """Draws how a network has grown, where matplotlib is installed."""
+    try:
+        kgp.plot_growth(model, folder / "growth.png")
+        kgp.plot_structure(model, folder / "structure.png")
+    except ImportError as error:
+        print(f"left out the pictures: {error}")
+        return
+    print(f"drew {folder / 'growth.png'} and {folder / 'structure.png'}")
+
+
 def train_all(seed, profile, data, cost_of, strategy):
     """Trains the three networks, or those that can be.
 
@@ -350,7 +363,7 @@ def train_all(seed, profile, data, cost_of, strategy):
             rule=FLAGS.rule,
             width_multiple=FLAGS.width_multiple,
         )
-    print("growing")
+    print(f"growing one within {FLAGS.budget:.0%} of the {FLAGS.measure}")
     callbacks = [PrintStructure()]
     if FLAGS.backup:
         backup = kgp.callbacks.BackupAndRestore(FLAGS.backup)
@@ -397,6 +410,10 @@ def compare_networks(strategy):
         "params": lambda model: model.count_params(),
         "latency": lambda model: profile.milliseconds(model),
     }[FLAGS.measure]
+    print(
+        f"three networks, {FLAGS.epochs} epochs of {len(images):,} images "
+        "each: the full one, a uniformly narrow one, and one that grows"
+    )
     rows = []
     for seed in range(FLAGS.seed, FLAGS.seed + FLAGS.seeds):
         new, networks = train_all(seed, profile, data, cost_of, strategy)
@@ -408,6 +425,7 @@ def compare_networks(strategy):
     folder.mkdir(parents=True, exist_ok=True)
     print()
     check_files(networks["grown"], images[:256], folder, strategy)
+    draw_pictures(networks["grown"], folder)
     # A profile from a file may be another machine's: no time to compare with.
     if profile is not None and not FLAGS.profile:
         print()

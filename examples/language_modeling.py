@@ -22,6 +22,7 @@ import numpy as np
 import strategies
 import tables
 import text_data
+import time_left
 from absl import app
 from absl import flags
 from absl import logging
@@ -212,11 +213,15 @@ def compare_networks(strategy):
             model,
             corpus,
             recipe,
-            callbacks,
+            [time_left.TimeLeft(), *callbacks],
             verbose=verbose,
             **arguments,
         )[1]
 
+    print(
+        f"three networks, {recipe.epochs} epochs of {len(corpus.train):,} "
+        "words each: the full one, a uniformly narrow one, and one that grows"
+    )
     keras.utils.set_random_seed(FLAGS.seed)
     with strategy.scope():
         full = keras.Model(*network(of_replica, words))
@@ -248,7 +253,7 @@ def compare_networks(strategy):
             ),
             rule=FLAGS.rule,
         )
-    print("growing")
+    print(f"growing one within {FLAGS.budget:.0%} of the {FLAGS.measure}")
     seconds = train(grown, [PrintStructure()], gate_rate=FLAGS.gate_rate)
     if not strategy.is_chief:
         return

@@ -17,6 +17,7 @@ import image_data
 import keras
 import numpy as np
 import strategies
+import time_left
 from absl import app
 from absl import flags
 from absl import logging
@@ -94,6 +95,7 @@ def train(model, data, strategy, epochs, learning_rate, verbose=0):
         validation_data=test,
         validation_batch_size=test_batch_size,
         verbose=verbose,
+        callbacks=[time_left.TimeLeft()],
     )
     return history.history["val_accuracy"][-1]
 
@@ -131,6 +133,10 @@ def prune(strategy):
     keras.utils.set_random_seed(FLAGS.seed)
     data = strategy.load(lambda: image_data.load(FLAGS.dataset))
     folder = pathlib.Path(FLAGS.output)
+    print(
+        f"a plain network, {FLAGS.epochs} epochs of {len(data[0][0]):,} "
+        f"images; then it is pruned in {FLAGS.pruning_epochs} more"
+    )
     trained, before = trained_network(data, strategy, folder)
 
     with strategy.scope():

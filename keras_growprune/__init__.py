@@ -1,9 +1,9 @@
 """Grow and prune Keras networks while they train.
 
 Public names: `growable`, `GrowPruneModel`, `Budget`, `DeviceProfile`,
-`Distillation`, `GrowthSchedule`, `Structure`, `build`, `count_flops`, `diff`,
-`register_axes`, `verify`, and the modules `callbacks`, `export`, `layers`,
-`models`, `growth`.
+`Distillation`, `GrowthSchedule`, `Structure`, `animate_growth`, `build`,
+`count_flops`, `diff`, `plot_growth`, `plot_structure`, `register_axes`,
+`verify`, and the modules `callbacks`, `export`, `layers`, `models`, `growth`.
 """
 
 from keras_growprune import keras_internals
@@ -28,6 +28,9 @@ from keras_growprune.training import Distillation
 from keras_growprune.training import GrowPruneModel
 from keras_growprune.training import diff
 from keras_growprune.version import __version__
+from keras_growprune.visualization import animate_growth
+from keras_growprune.visualization import plot_growth
+from keras_growprune.visualization import plot_structure
 
 __all__ = [
     "Budget",
@@ -37,6 +40,7 @@ __all__ = [
     "GrowthSchedule",
     "Structure",
     "__version__",
+    "animate_growth",
     "build",
     "callbacks",
     "count_flops",
@@ -46,6 +50,8 @@ __all__ = [
     "growth",
     "layers",
     "models",
+    "plot_growth",
+    "plot_structure",
     "register_axes",
     "verify",
 ]

@@ -38,9 +38,10 @@ class BackupAndRestore(keras.callbacks.Callback):
     shuffled as before. The `History` has the epochs since the restart.
 
     Args:
-        backup_dir: Path of a folder for the backups of this run alone.
-        save_freq: `"epoch"`. A run cannot go on from within an epoch as if
-            nothing had been.
+        backup_dir: Path of a local folder for the backups of this run alone.
+            It is made where it is missing.
+        save_freq: `"epoch"`, the default and all that there is. A run cannot
+            go on from within an epoch as if nothing had been.
         double_checkpoint: Whether to keep the last two backups, rather than
             one. Defaults to `True`.
         delete_checkpoint: Whether to remove the backups when the run is
@@ -63,7 +64,8 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     ```python
     backup = kgp.callbacks.BackupAndRestore("backups/run_1")
-    model.fit(x, y, epochs=100, callbacks=[backup])
+    model.fit(images, labels, epochs=100, callbacks=[backup])
+    backup.restored_epoch  # 0
     ```
     """
 

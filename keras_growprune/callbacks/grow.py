@@ -18,20 +18,27 @@ class Grow(GrowthCallback):
         growth_epochs: Positive integer, length of the whole run in epochs.
             Defaults to `None`: the epochs trained so far plus those of the
             outer `fit`. Give it when you call that in pieces.
-        growth_line: As in `GrowPruneModel.fit`.
+        growth_line: As in `GrowPruneModel.fit`. Defaults to `"auto"`.
+
+    Raises:
+        ValueError: If `model` is no `GrowPruneModel`, `growth_line` is
+            unknown, or the `fit` that the callback is given to is that of
+            `model` itself.
 
     Example:
 
     ```python
     student = kgp.growable(network, kgp.Budget(flops=0.5))
     distiller = keras.distillation.Distiller(
-        teacher,
+        trained,  # the teacher
         student,
         distillation_losses=keras.distillation.LogitsDistillation(),
     )
-    distiller.compile("adam", loss="sparse_categorical_crossentropy")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    distiller.compile("adam", loss=loss)
     grow = kgp.callbacks.Grow(student)
     distiller.fit(images, labels, epochs=20, callbacks=[grow])
+    student.settled  # True
     small = student.compact()
     ```
     """

@@ -12,13 +12,28 @@ class OnceSettled(keras.callbacks.Callback):
     for.
 
     Args:
-        callback: A `keras.callbacks.Callback`.
+        callback: A `keras.callbacks.Callback`. It sees the beginning and the
+            end of training in any case; epochs, batches and evaluations only
+            where the epoch began with the settled structure. With a model
+            that does not grow it sees all of them.
+
+    Raises:
+        ValueError: If `callback` is no `keras.callbacks.Callback`.
 
     Example:
 
     ```python
-    best = keras.callbacks.ModelCheckpoint("best.keras", save_best_only=True)
-    model.fit(x, y, epochs=30, callbacks=[kgp.callbacks.OnceSettled(best)])
+    best = keras.callbacks.ModelCheckpoint(
+        "best.keras", monitor="val_accuracy", save_best_only=True
+    )
+    model.fit(
+        images,
+        labels,
+        epochs=30,
+        validation_data=(test_images, test_labels),
+        callbacks=[kgp.callbacks.OnceSettled(best)],
+    )
+    keras.models.load_model("best.keras").settled  # True
     ```
     """
 

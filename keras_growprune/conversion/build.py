@@ -20,7 +20,7 @@ def build(model_fn, structure, freeze=()):
             `keras.Model`, plain or growing.
         structure: A `Structure`, or one as JSON text
             (`model.structure.to_json()`).
-        freeze: As it was given to `growable`, if it was.
+        freeze: As it was given to `growable`, if it was. Defaults to none.
 
     Returns:
         A `keras.Model` of plain layers with fresh weights, not compiled.
@@ -31,9 +31,17 @@ def build(model_fn, structure, freeze=()):
     Example:
 
     ```python
+    def make_network():
+        inputs = keras.Input((28, 28, 1))
+        x = keras.layers.Conv2D(32, 3, activation="relu")(inputs)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        return keras.Model(inputs, keras.layers.Dense(10)(x))
+
+
+    model = kgp.growable(make_network(), kgp.Budget(flops=0.5))
     text = model.structure.to_json()
     fresh = kgp.build(make_network, text)
-    fresh.compile("adam", "sparse_categorical_crossentropy")
+    kgp.count_flops(fresh) == kgp.count_flops(model.compact())  # True
     ```
     """
     if isinstance(structure, str):

@@ -52,7 +52,7 @@ def growable(
         model: A functional `keras.Model`, a built Sequential model, or a
             built subclassed one whose `call` only calls layers.
         budget: A `Budget`, what the final network may cost.
-        start: `"seed"`: training begins with the seed network of the
+        start: `"seed"` (default): training begins with the seed network of the
             schedule. Of a model that has been trained, it has the units with
             the largest weights. `"weights"`: training begins with the whole
             network and its weights, prunes it to the budget, and may regrow
@@ -63,8 +63,9 @@ def growable(
             any case.
         freeze: List of layers of `model`, or of names of layers and
             operations. Layers (and all layers inside them) keep their width,
-            residual sums are not gated.
-        rule, width_multiple, seed: As in `GrowPruneModel`.
+            residual sums are not gated. Defaults to none.
+        rule, width_multiple, seed: As in `GrowPruneModel`, with the same
+            defaults.
         distillation: `True`: the result learns what `model` answers too, as
             `Distillation(model)` does. Or a `Distillation`. Defaults to
             `None`.
@@ -79,11 +80,21 @@ def growable(
     Example:
 
     ```python
-    network = keras.applications.MobileNetV2((96, 96, 3), weights=None)
+    network = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.Conv2D(64, 3, strides=2, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(10),
+        ]
+    )
     model = kgp.growable(network, kgp.Budget(flops=0.5))
-    model.compile("adam", "sparse_categorical_crossentropy")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
     model.fit(images, labels, epochs=30)
     small = model.compact()
+    kgp.count_flops(small) <= 0.5 * kgp.count_flops(network)  # True
     ```
 
     A network that has been trained, pruned in a few more epochs:
@@ -92,6 +103,10 @@ def growable(
     model = kgp.growable(
         trained, kgp.Budget(flops=0.5), start="weights", distillation=True
     )
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    model.fit(images, labels, epochs=10)
     ```
     """
     if start not in ("seed", "weights"):

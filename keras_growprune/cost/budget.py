@@ -16,7 +16,7 @@ class Budget:
     Args:
         flops: Multiply-adds of one example's forward pass (the papers' FLOPs).
             A float in (0, 1] is a fraction of the full network's, an integer
-            an absolute count.
+            an absolute count. So 1.0 is the full network, 1 a single one.
         params: Number of parameters, likewise.
         latency: Time of one call on the device that `profile` describes, as
             a fraction in (0, 1] of the full network's.
@@ -34,8 +34,10 @@ class Budget:
     ```python
     kgp.Budget(flops=0.5)  # half the FLOPs of the full network
     kgp.Budget(params=100_000)  # at most 100,000 parameters
+    profile.save("phone.json")  # a `DeviceProfile`
     profile = kgp.DeviceProfile.load("phone.json")
-    kgp.Budget(latency_ms=0.8, profile=profile)  # 0.8 ms on the phone
+    budget = kgp.Budget(latency_ms=0.8, profile=profile)  # 0.8 ms on the phone
+    budget.is_absolute  # True
     ```
     """
 
@@ -105,13 +107,21 @@ class Budget:
         return self.profile.block if self.profile else 1
 
     def cost(self, channel_map):
-        """Returns the `Cost` that this budget bounds."""
+        """Returns the `Cost` that this budget bounds.
+
+        Args:
+            channel_map: The `ChannelMap` of the network.
+        """
         if self.profile is not None:
             return self.profile.cost(channel_map)
         return _MEASURES[self.measure](channel_map)
 
     def limit(self, cost):
-        """Returns the bound in the unit of `cost`."""
+        """Returns the bound in the unit of `cost`, a float.
+
+        Args:
+            cost: The `Cost` of the network, as the method `cost` returns it.
+        """
         if self.is_absolute:
             return float(self.value)
         return self.value * cost.full
@@ -127,7 +137,11 @@ class Budget:
 
     @classmethod
     def from_config(cls, config):
-        """Returns the budget that `get_config` described."""
+        """Returns the budget that `get_config` described.
+
+        Args:
+            config: What it returned.
+        """
         config = dict(config)
         if "profile" in config:
             config["profile"] = keras.saving.deserialize_keras_object(

@@ -49,7 +49,8 @@ def count_flops(model):
     Example:
 
     ```python
-    kgp.count_flops(keras.Model(*kgp.models.resnet(depth=20)))  # 40.8 M
+    model = keras.Model(*kgp.models.resnet(depth=20))
+    kgp.count_flops(model)  # 40_813_184
     ```
     """
     graph = keras_internals.functional_graph(model)

@@ -39,14 +39,16 @@ class DeviceProfile:
             million multiply-adds, per million outputs, more per million
             uneven outputs, and for the layer itself.
         block: Positive integer, output channels that the device computes at
-            once. Widths under a budget of time are multiples of it.
+            once. Widths under a budget of time are multiples of it. Defaults
+            to 1.
         input_block: Positive integer, input channels that it reads at once.
             Defaults to `None`: as many.
-        constant: Milliseconds of a call of any network.
-        batch_size: Examples of one call.
-        runtime: What ran it, such as `"litert"`.
+        constant: Milliseconds of a call of any network. Defaults to 0.0.
+        batch_size: Examples of one call. Defaults to 1.
+        runtime: What ran it, such as `"litert"`. Defaults to `""`: nobody
+            said.
         error: Median relative error of the prediction for networks that were
-            left out of the fit, or None.
+            left out of the fit. Defaults to `None`: not known.
 
     Raises:
         ValueError: If a kind of layer is unknown, a factor is negative or no
@@ -95,6 +97,15 @@ class DeviceProfile:
         """`(a, b, u, c)` of a kind of layer.
 
         A kind that was not measured counts like the most similar one.
+
+        Args:
+            kind: `"convolution"`, `"pointwise"`, `"depthwise"` or `"dense"`.
+
+        Returns:
+            A tuple of four floats, in the units of `layers`.
+
+        Raises:
+            ValueError: If the kind is unknown.
         """
         alike = {
             "convolution": ("pointwise", "dense", "depthwise"),
@@ -145,7 +156,7 @@ class DeviceProfile:
                 that the others are compared with first. They stay as they
                 are: what is timed with `"tensorflow-train"` are untrained
                 copies.
-            verbose: 0 for silence, 1 to print a table.
+            verbose: 0 for silence, 1 (default) to print a table.
             files: Dict that maps a title, such as `"ONNX"`, to exported files
                 by the names of their networks, which are timed in their own
                 runtimes. Defaults to `None`.
@@ -161,11 +172,14 @@ class DeviceProfile:
         Example:
 
         ```python
-        profile.check({"full": full, "compact": model.compact()})
-        profile.check(
-            {"full": full, "compact": model.compact()},
-            files={"int8": {"full": "full.tflite", "compact": "small.tflite"}},
-        )
+        networks = {"full": network, "compact": model.compact()}
+        times = profile.check(networks)
+        times["compact"]["measured"] / times["full"]["measured"]
+
+        paths = {name: f"{name}.tflite" for name in networks}
+        for name, each in networks.items():
+            kgp.export.export_model(each, paths[name], "litert")
+        profile.check(networks, files={"LiteRT": paths})
         ```
         """
         validation.check_models(models)
@@ -203,7 +217,11 @@ class DeviceProfile:
         return "\n".join(lines)
 
     def cost(self, channel_map):
-        """Returns the `Cost` of a network's structures on this device."""
+        """Returns the `Cost` of a network's structures on this device.
+
+        Args:
+            channel_map: The `ChannelMap` of the network.
+        """
         return LatencyCost(channel_map, self)
 
     @classmethod
@@ -216,12 +234,13 @@ class DeviceProfile:
 
         Args:
             model: A `GrowPruneModel`.
-            runtime: `"tensorflow"` (inference), `"tensorflow-train"` (a
-                training step with the momentum optimizer) or `"litert"`
+            runtime: `"tensorflow"` (default, inference), `"tensorflow-train"`
+                (a training step with the momentum optimizer) or `"litert"`
                 (inference on one thread, as on a phone).
-            batch_size: Examples of one call.
-            seconds: How long it may take, about.
-            verbose: 0 for silence, 1 for a progress bar and the error found.
+            batch_size: Examples of one call. Defaults to 1.
+            seconds: How long it may take, about. Defaults to 60.
+            verbose: 0 for silence, 1 (default) for a progress bar and the
+                error found.
 
         Returns:
             A `DeviceProfile`.
@@ -252,8 +271,8 @@ class DeviceProfile:
                 and `"milliseconds"`. With single layers only, what a call
                 takes cannot be told from what a layer takes: time some whole
                 networks as well.
-            runtime: What ran them.
-            batch_size: Examples of one call.
+            runtime: What ran them. Defaults to `""`: nobody said.
+            batch_size: Examples of one call. Defaults to 1.
 
         Returns:
             A `DeviceProfile`.
@@ -261,12 +280,20 @@ class DeviceProfile:
         Example:
 
         ```python
-        networks = [network(width) for width in (8, 16, 24, 32, 48, 64)]
+        def network_of(width):
+            inputs = keras.Input((28, 28, 1))
+            x = keras.layers.Conv2D(width, 3)(inputs)
+            x = keras.layers.GlobalAveragePooling2D()(x)
+            return keras.Model(inputs, keras.layers.Dense(10)(x))
+
+
+        networks = [network_of(width) for width in (8, 16, 24, 32, 48, 64)]
         records = [
-            {"layers": network, "milliseconds": time_on_phone(network)}
-            for network in networks
+            {"layers": each, "milliseconds": time_on_phone(each)}
+            for each in networks
         ]
         profile = kgp.DeviceProfile.fit(records, runtime="litert")
+        profile.error < 0.1  # True
         ```
 
         Raises:
@@ -309,7 +336,11 @@ class DeviceProfile:
         )
 
     def save(self, filepath):
-        """Writes the profile as JSON, as a whole or not at all."""
+        """Writes the profile as JSON, as a whole or not at all.
+
+        Args:
+            filepath: Where to write.
+        """
         path = pathlib.Path(filepath)
         part = path.with_name(path.name + ".part")
         part.write_text(json.dumps(self.get_config(), indent=2) + "\n")
@@ -319,8 +350,15 @@ class DeviceProfile:
     def load(cls, filepath):
         """Reads a profile that `save` wrote.
 
+        Args:
+            filepath: Path of the file.
+
+        Returns:
+            A `DeviceProfile`.
+
         Raises:
             ValueError: If the file has anything else in it.
+            OSError: If it cannot be read.
         """
         try:
             config = json.loads(pathlib.Path(filepath).read_text("utf-8"))
@@ -345,7 +383,11 @@ class DeviceProfile:
 
     @classmethod
     def from_config(cls, config):
-        """Returns the profile that `get_config` described."""
+        """Returns the profile that `get_config` described.
+
+        Args:
+            config: What it returned.
+        """
         return cls(**config)
 
     def __repr__(self):

@@ -30,11 +30,31 @@ def compact_model(channel_map, structure, inputs, outputs, folds=(), name=None):
         inputs, outputs: Its input and output tensors, as they were given
             (a tensor, a list or a dict).
         folds: `(factor point, factors)` of the gates that are not 1: one factor
-            per channel in the network, or a single one at a branch.
-        name: Name of the model.
+            per channel in the network, or a single one at a branch. Defaults
+            to none.
+        name: Name of the model. Defaults to `None`: Keras's choice.
 
     Returns:
         A `keras.Model` that loads without this library.
+
+    Example:
+
+    `model.compact()` calls it with what a growing model knows of itself. Of a
+    network with its full widths:
+
+    ```python
+    from keras_growprune.keras_internals import graph_calls
+    from keras_growprune.structure import trace_channels
+
+    inputs, outputs = kgp.models.resnet((28, 28, 1), depth=8)
+    calls = graph_calls(keras.Model(inputs, outputs))
+    channel_map = trace_channels(calls, [outputs])
+    full = kgp.Structure(
+        np.ones(channel_map.unit_count), np.ones(len(channel_map.gates))
+    )
+    plain = kgp.export.compact_model(channel_map, full, inputs, outputs)
+    type(plain.layers[1]) is keras.layers.Conv2D  # True
+    ```
     """
     folds = [(point, np.asarray(factors)) for point, factors in folds]
     model, layers = _build(channel_map, structure, inputs, outputs, folds, name)
@@ -56,6 +76,25 @@ def untrained_model(channel_map, structure, inputs, outputs):
 
     Returns:
         A `keras.Model` of plain layers.
+
+    Example:
+
+    `model.untrained(structure)` calls it with what a growing model knows of
+    itself. Of a network with its full widths:
+
+    ```python
+    from keras_growprune.keras_internals import graph_calls
+    from keras_growprune.structure import trace_channels
+
+    inputs, outputs = kgp.models.resnet((28, 28, 1), depth=8)
+    calls = graph_calls(keras.Model(inputs, outputs))
+    channel_map = trace_channels(calls, [outputs])
+    half = kgp.Structure(
+        np.arange(channel_map.unit_count) % 2, np.ones(len(channel_map.gates))
+    )
+    plain = kgp.export.untrained_model(channel_map, half, inputs, outputs)
+    plain.layers[1].filters  # 8
+    ```
     """
     return _build(channel_map, structure, inputs, outputs, (), None)[0]
 

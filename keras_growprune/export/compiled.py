@@ -11,8 +11,18 @@ from keras_growprune import keras_internals
 class CompileArguments:
     """What a model was compiled with, to compile others alike.
 
+    The optimizer is not among it.
+
     Args:
-        *args, **kwargs: Of `keras.Model.compile`.
+        *args, **kwargs: As in `keras.Model.compile`.
+
+    Example:
+
+    ```python
+    arguments = kgp.export.CompileArguments(loss="mse", metrics=["mae"])
+    arguments.compile(network, keras.optimizers.Adam())
+    network.compiled  # True
+    ```
     """
 
     def __init__(self, *args, **kwargs):
@@ -25,10 +35,17 @@ class CompileArguments:
 
     @property
     def loss_weights(self):
+        """As in `keras.Model.compile`, None where it was not given."""
         return self._arguments.get("loss_weights")
 
     def compile(self, model, optimizer):
-        """Compiles a model; its metrics are new ones, and count from zero."""
+        """Compiles a model; its metrics are new ones, and count from zero.
+
+        Args:
+            model: A `keras.Model`.
+            optimizer: A `keras.optimizers.Optimizer`, the model's own from
+                now on.
+        """
         arguments = {
             name: keras.tree.map_structure(_new, value)
             if "metrics" in name
@@ -60,9 +77,24 @@ def compile_alike(model, plain, arguments):
     """Compiles the compact network, with the state of the optimizer.
 
     Args:
-        model: The growing model, compiled.
+        model: The growing model, compiled; its optimizer is built.
         plain: Its compact network.
         arguments: Its `CompileArguments`.
+
+    Raises:
+        ValueError: If the optimizer, or a metric, cannot be made anew of its
+            config.
+
+    Example:
+
+    `model.compact(compiled=True)` does both steps.
+
+    ```python
+    model.fit(images, labels, epochs=5)
+    small = model.compact()
+    kgp.export.compile_alike(model, small, model.compile_arguments)
+    small.fit(images, labels, epochs=1)  # trains on
+    ```
     """
     old = model.optimizer
     new = _remade(old)

@@ -51,13 +51,13 @@ def export_model(
         model: A `GrowPruneModel` (its compact network is written), or a
             functional or built Sequential `keras.Model`.
         path: Where to write: a folder, a `.tflite` or an `.onnx` file.
-        format: `"tf_saved_model"`: callable as TF Hub wants it, with the
-            signature `serving_default` for TensorFlow Serving. `"litert"`:
-            for phones and small devices. `"onnx"`: for ONNX Runtime and
-            others (extra `keras_growprune[onnx]`).
-        quantization: Of `"litert"`. `None`: float32. `"dynamic_range"`:
-            weights of 8 bits. `"int8"`: full-integer, weights and
-            activations of 8 bits; recurrent layers are unrolled.
+        format: `"tf_saved_model"` (default): callable as TF Hub wants it,
+            with the signature `serving_default` for TensorFlow Serving.
+            `"litert"`: for phones and small devices. `"onnx"`: for ONNX
+            Runtime and others (extra `keras_growprune[onnx]`).
+        quantization: Of `"litert"`. `None` (default): float32.
+            `"dynamic_range"`: weights of 8 bits. `"int8"`: full-integer,
+            weights and activations of 8 bits; recurrent layers are unrolled.
         representative_dataset: For `"int8"`: samples of real inputs, a
             hundred or more, which tell the ranges of activations. An array
             (or a list or dict of arrays, as the model takes them), or a
@@ -69,12 +69,13 @@ def export_model(
             the others.
         opset: Of `"onnx"`, the version of its operations. Defaults to
             `None`: tf2onnx's choice.
-        verify: Whether to run the file beside the network.
+        verify: Whether to run the file beside the network. Defaults to
+            `True`.
         inputs: Samples to verify it with, as `representative_dataset`.
             Defaults to `None`: those of `representative_dataset`, or random
             ones.
-        overwrite: Whether to replace what is at `path`.
-        verbose: Whether to print what was written.
+        overwrite: Whether to replace what is at `path`. Defaults to `False`.
+        verbose: Whether to print what was written. Defaults to `True`.
 
     Returns:
         A `Verification`, or None where `verify=False`.
@@ -92,8 +93,12 @@ def export_model(
     Example:
 
     ```python
-    model.export("small.tflite", format="litert", quantization="int8",
-                 representative_dataset=images[:200])
+    model.export(
+        "small.tflite",
+        format="litert",
+        quantization="int8",
+        representative_dataset=images[:200],
+    )
     kgp.export.export_model(model.compact(), "small.onnx", format="onnx")
     ```
     """

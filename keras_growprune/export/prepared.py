@@ -14,6 +14,19 @@ def in_float32(model):
 
     Args:
         model: A plain functional `keras.Model`.
+
+    Returns:
+        `model`, where no layer computes in float16 or bfloat16; else a new
+        `keras.Model` with the same weights that computes in float32.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((8,))
+    outputs = keras.layers.Dense(4, dtype="mixed_float16")(inputs)
+    single = kgp.export.in_float32(keras.Model(inputs, outputs))
+    single.layers[-1].compute_dtype  # "float32"
+    ```
     """
 
     def is_half(layer):  # operations have no type of their own

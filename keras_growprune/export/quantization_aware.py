@@ -68,6 +68,8 @@ def quantization_aware(model):
     Example:
 
     ```python
+    import tf_keras
+
     quantized = kgp.export.quantization_aware(model)
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     quantized.compile("adam", loss, metrics=["accuracy"])

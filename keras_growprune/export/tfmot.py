@@ -30,8 +30,18 @@ def import_tfmot():
     tf_keras, for all that this process imports later and in the processes that
     it starts. Here everything stays as it was.
 
+    Returns:
+        The module.
+
     Raises:
         ImportError: If it cannot be imported.
+
+    Example:
+
+    ```python
+    tfmot = kgp.export.import_tfmot()
+    tfmot.__name__  # "tensorflow_model_optimization"
+    ```
     """
     # From its first attribute on, it is what it is.
     tf.keras.__name__  # noqa: B018

@@ -42,6 +42,21 @@ class Verification:
         relative: Largest difference, as a fraction of the largest number of
             the output that it is in (of 0.01, where that is below). Of several
             outputs the one that differs most counts here and in `noise`.
+
+    Example:
+
+    ```python
+    result = kgp.export.Verification(
+        difference=0.02,
+        largest=12.3,
+        noise=0.003,
+        agreement=1.0,
+        samples=200,
+        relative=0.0016,
+    )
+    print(result)
+    # largest difference 0.02 (outputs up to 12.3), agreement 100.0%, 200 ...
+    ```
     """
 
     difference: float
@@ -87,10 +102,14 @@ def verify(model, path, inputs=None):
     Example:
 
     ```python
-    model.export("small.tflite", format="litert", quantization="int8",
-                 representative_dataset=images[:200])
+    model.export(
+        "small.tflite",
+        format="litert",
+        quantization="int8",
+        representative_dataset=images[:200],
+    )
     result = kgp.verify(model, "small.tflite", test_images)
-    result.agreement  # 0.991
+    result.agreement > 0.5  # True
     ```
     """
     network = plain_network(model)
@@ -109,11 +128,27 @@ def shortfall(result, is_quantized, rounding=ROUNDING, noise=NOISE):
     Args:
         result: Its `Verification`.
         is_quantized: Whether integers stand for other numbers in it.
-        rounding: Largest `relative` difference of one in floats.
-        noise: Largest `noise` of one that is quantized.
+        rounding: Largest `relative` difference of one in floats. Defaults to
+            1e-4.
+        noise: Largest `noise` of one that is quantized. Defaults to 0.5.
 
     Returns:
         A phrase, or None where it is as it should be.
+
+    Example:
+
+    ```python
+    result = kgp.export.Verification(
+        difference=0.02,
+        largest=12.3,
+        noise=0.003,
+        agreement=1.0,
+        samples=200,
+        relative=0.0016,
+    )
+    kgp.export.shortfall(result, is_quantized=True)  # None
+    kgp.export.shortfall(result, is_quantized=False) is None  # False
+    ```
     """
     # Not the other way round: of numbers that are none neither holds.
     if not is_quantized and not result.relative <= rounding:
@@ -135,8 +170,20 @@ def plain_network(model):
     Args:
         model: As in `verify`.
 
+    Returns:
+        A functional `keras.Model`: of a `GrowPruneModel` its compact network,
+        else the graph of `model`, with the same layers.
+
     Raises:
         ValueError: If it is no such model.
+
+    Example:
+
+    ```python
+    sequential = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    graph = kgp.export.plain_network(sequential)
+    graph.layers[-1] is sequential.layers[-1]  # True
+    ```
     """
     if hasattr(model, "compact"):
         model = model.compact()

@@ -30,6 +30,20 @@ class GrowthState:
         settled: Whether the structure is final.
         loss_is_finite: Whether the loss of the last period was.
         random: `numpy.random.Generator` of everything that is drawn.
+
+    Args:
+        units: Boolean array `(units,)`, the units of the seed network.
+        gates: Boolean array `(gates,)`, its gated layers.
+        seed: Integer, of `random`.
+
+    Example:
+
+    ```python
+    state = kgp.growth.GrowthState(units=[1, 0, 1], gates=[], seed=0)
+    state.observe(units=[0.2, np.nan, 0.4], gates=[])
+    state.observe(units=[0.4, np.nan, 0.4], gates=[])
+    state.saliency[0]  # 0.3
+    ```
     """
 
     _ARRAYS = (
@@ -69,6 +83,8 @@ class GrowthState:
     def observe(self, units, gates):
         """Takes in the saliencies that one period measured.
 
+        They count one half, what was known before the other half.
+
         Args:
             units: Array `(units,)`, NaN for units that were not measured.
             gates: Array `(gates,)`, likewise.
@@ -83,14 +99,14 @@ class GrowthState:
             units: Boolean array `(units,)`, what was trained: a unit inside a
                 branch that is off was not.
             gates: Boolean array `(gates,)`, likewise.
-            count: How many periods it was.
+            count: How many periods it was. Defaults to 1.
         """
         self.ages = self.ages + count * units
         self.gate_ages = self.gate_ages + count * gates
         self.period += count
 
     def copy(self):
-        """A state that can be changed without changing this one."""
+        """Returns a state that can be changed without changing this one."""
         return copy.deepcopy(self)
 
     def to_arrays(self):
@@ -112,7 +128,12 @@ class GrowthState:
 
     @classmethod
     def from_arrays(cls, arrays):
-        """Returns the state that `to_arrays` described."""
+        """Returns the state that `to_arrays` described.
+
+        Args:
+            arrays: What it returned: a dict of arrays, or of what NumPy makes
+                arrays of.
+        """
         state = cls(arrays["units"], arrays["gates"], seed=0)
         for name in cls._ARRAYS:
             value = np.array(arrays[name])

@@ -47,14 +47,36 @@ class Market:
         gates: Boolean array `(gates,)`, likewise.
         worth: Array `(units,)`, NaN where unknown.
         gate_worth: Array `(gates,)`, NaN where unknown.
-        kept_units: Boolean array `(units,)`: may not be sold.
-        kept_gates: Boolean array `(gates,)`: may not be sold.
+        kept_units: Boolean array `(units,)`: may not be sold. Defaults to
+            `None`: none.
+        kept_gates: Boolean array `(gates,)`: may not be sold. Defaults to
+            `None`: none.
         lived: Boolean array `(units,)`: has been in the network before.
+            Defaults to `None`: none.
 
     Attributes:
+        units, gates: Boolean arrays, what is in the network now.
+        widths: Integer array `(groups,)`, units of each group now.
         cost: Of the network.
         price: Worth per cost of the last step.
         total: Worth of what was bought, less that of what was sold.
+
+    Example:
+
+    ```python
+    space = kgp.growth.UnitSpace(
+        sizes=np.array([4]),
+        multiples=np.array([1]),
+        gate_kinds=np.zeros(0, int),
+        cost=lambda widths, gates: 3.0 * np.sum(widths, axis=-1),
+    )
+    worth = np.array([0.5, 0.1, 0.4, 0.2])
+    market = kgp.growth.Market(space, np.ones(4), [], worth, gate_worth=[])
+    market.sell_down_to(7.0)  # 3.0 for each unit
+    market.units  # [True, False, True, False]
+    market.cost  # 6.0
+    market.price  # 0.06667
+    ```
     """
 
     def __init__(
@@ -96,7 +118,7 @@ class Market:
         self._stale_purchases = set(range(groups))
 
     def copy(self):
-        """A market that goes on without changing this one."""
+        """Returns a market that goes on without changing this one."""
         other = copy.copy(self)
         for name, value in vars(self).items():
             if isinstance(value, (np.ndarray, set)):
@@ -104,7 +126,11 @@ class Market:
         return other
 
     def fits(self, limit):
-        """Whether the network costs at most `limit`."""
+        """Whether the network costs at most `limit`.
+
+        Args:
+            limit: A cost.
+        """
         return self.cost <= limit * (1 + _ROUNDING)
 
     def sell_down_to(self, target, among=True, least=-np.inf):
@@ -113,7 +139,9 @@ class Market:
         Args:
             target: Largest cost.
             among: Boolean array `(groups + gates,)`: what may be sold.
-            least: Stops where `total` is no longer above this.
+                Defaults to `True`: all that is not kept.
+            least: Stops where `total` is no longer above this. Defaults to
+                minus infinity.
         """
         while not self.fits(target) and self.total > least:
             if not self._trade(self.offers_to_sell(), among, np.argmin):
@@ -125,9 +153,10 @@ class Market:
         Args:
             target: Largest cost.
             newcomers: Whether to buy also what was not sold just now, or has
-                no effect.
-            layers: Whether to buy gated layers too.
-            most: Stops where `total` is no longer below this.
+                no effect. Defaults to `True`.
+            layers: Whether to buy gated layers too. Defaults to `True`.
+            most: Stops where `total` is no longer below this. Defaults to
+                infinity.
         """
         while self.total < most:
             offers = self.offers_to_buy(newcomers, layers)
@@ -136,7 +165,11 @@ class Market:
                 break
 
     def land_on(self, limit):
-        """Ends at most at `limit`, so that nothing further would fit."""
+        """Ends at most at `limit`, so that nothing further would fit.
+
+        Args:
+            limit: Largest cost.
+        """
         vars(self).update(vars(land(self.copy(), limit)))
 
     def release(self):
@@ -148,7 +181,13 @@ class Market:
         self._stale_sales.update(range(len(self.widths)))
 
     def take(self, offers, index):
-        """Sells or buys what one of the offers says."""
+        """Sells or buys what one of the offers says.
+
+        Args:
+            offers: `Offers`.
+            index: Which of them: that of a group, or the number of groups and
+                that of a gate.
+        """
         to, worth, _, cost = (float(values[index]) for values in offers)
         group, gate = index, index - len(self.widths)
         if gate < 0:
@@ -162,10 +201,15 @@ class Market:
         self.cost = cost
 
     def ratings_per_cost(self, offers):
+        """Returns the ratings of offers per change of the network's cost.
+
+        Args:
+            offers: `Offers`.
+        """
         return offers.rating / np.abs(offers.cost - self.cost)
 
     def offers_to_sell(self):
-        """What each group and each layer would sell next."""
+        """Returns the `Offers` that each group and each layer makes to sell."""
         for group in self._stale_sales:
             self._sales[group] = self._next_sale(group)
         self._stale_sales.clear()
@@ -180,6 +224,9 @@ class Market:
 
         Args:
             newcomers, layers: As in `buy_up_to`.
+
+        Returns:
+            `Offers`.
         """
         for group in self._stale_purchases:
             self._purchases[group] = self._next_purchase(group)
@@ -195,7 +242,10 @@ class Market:
         return self._offers(to, costs, promise, rating, gate_promise)
 
     def offers_of_layers(self):
-        """All layers that are off, even if nobody knows what they promise."""
+        """Returns `Offers` of all layers that are off, none of groups.
+
+        Layers of which nobody knows what they promise are among them.
+        """
         to = np.append(self.widths, np.ones_like(self.gates))
         costs, none = self.costs(to), np.full(len(self.widths), np.nan)
         promises = self._promises(~self.gates, costs[len(none) :])
@@ -218,7 +268,11 @@ class Market:
         return self.space.cost(states[:, :groups], states[:, groups:] > 0)
 
     def differs(self, cost):
-        """Whether a cost is another one than the network's."""
+        """Whether a cost is another one than the network's.
+
+        Args:
+            cost: A number or an array.
+        """
         return np.abs(cost - self.cost) > _NOISE * self.cost
 
     def _offers(self, to, costs, worth, rating, gate_worth):

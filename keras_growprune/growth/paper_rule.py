@@ -28,10 +28,25 @@ class PaperRule(Rule):
     SGD is a good one, 20, as language models have, is not.
 
     Args:
-        lambda_base: Strength of the penalty on units.
-        gate_lambda_base: Strength of the penalty on gated layers.
+        lambda_base: Strength of the penalty on units. Defaults to 1.0.
+        gate_lambda_base: Strength of the penalty on gated layers. Defaults to
+            1.0.
         final_temperature: Temperature of a unit that was in the network for
-            the whole run.
+            the whole run. Defaults to 100.0.
+
+    Example:
+
+    ```python
+    rule = kgp.growth.PaperRule(lambda_base=2.0)
+    rule.penalty(cost=0.75, budget=0.5)  # 0.5
+    model = kgp.growable(network, kgp.Budget(flops=0.5), rule=rule)
+    model.compile(
+        "adam",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        gate_optimizer=keras.optimizers.SGD(0.1),
+    )
+    model.fit(images, labels, epochs=20)
+    ```
     """
 
     name = "paper"
@@ -62,11 +77,21 @@ class PaperRule(Rule):
         Args:
             cost: Cost of the network, as a fraction of the full network's.
             budget: The budget, likewise.
+
+        Returns:
+            A float, below 0 where the network is too small.
         """
         return self.lambda_base * (cost - budget)
 
     def gate_penalty(self, cost, budget):
-        """Lambda of gated layers, likewise."""
+        """Lambda of gated layers: `gate_lambda_base * (cost - budget)`.
+
+        Args:
+            cost, budget: As in `penalty`.
+
+        Returns:
+            A float.
+        """
         return self.gate_lambda_base * (cost - budget)
 
     def start(self, state, space, target):
@@ -76,7 +101,17 @@ class PaperRule(Rule):
         state.gate_logits = np.where(state.gates, 2.5, -2.5)
 
     def temperatures(self, ages, epochs):
-        """Temperature of each unit or layer, from its age in periods."""
+        """Temperature of each unit or layer, from its age.
+
+        `final_temperature ** (age / epochs)`.
+
+        Args:
+            ages: Array, periods that each was in the network.
+            epochs: Length of the run in periods.
+
+        Returns:
+            Array of the same shape.
+        """
         return relaxation.temperature(
             ages, epochs, final=self.final_temperature
         )

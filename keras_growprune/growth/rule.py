@@ -8,13 +8,45 @@ from keras_growprune.growth.schedule import GrowthSchedule
 class Rule(abc.ABC):
     """Decides once a period which units and layers are in the network.
 
-    To save a model with a rule of your own, register the rule's class with
-    `keras.saving.register_keras_serializable` and override `get_config`.
+    A rule of your own is a subclass with `decide` and `land`. To save a model
+    with it, register the class with `keras.saving.register_keras_serializable`
+    and override `get_config`.
 
     Attributes:
         name: What `GrowPruneModel(rule=...)` calls it.
         trains_logits: Whether logits are trained by gradients of the loss, so
             that units are multiplied by their relaxed presence while growing.
+
+    Example:
+
+    ```python
+    class AtRandom(kgp.growth.Rule):
+        name = "at random"
+
+        def decide(self, state, space, target):
+            market = self.market(state, space)
+            market.sell_down_to(target)
+            market.buy_up_to(target)
+            return market.units, market.gates
+
+        def land(self, state, space, limit):
+            market = self.market(state, space)
+            market.land_on(limit)
+            return market.units, market.gates
+
+        def market(self, state, space):
+            return kgp.growth.Market(
+                space,
+                state.units,
+                state.gates,
+                worth=state.random.random(state.units.shape),
+                gate_worth=state.random.random(state.gates.shape),
+            )
+
+
+    model = kgp.growable(network, kgp.Budget(flops=0.5), rule=AtRandom())
+    model.rule  # "at random"
+    ```
     """
 
     name: str
@@ -27,6 +59,9 @@ class Rule(abc.ABC):
             measure: What the budget bounds: `"flops"`, `"params"` or
                 `"latency"`.
             budget: The budget, as a fraction of the full network's cost.
+
+        Returns:
+            A `GrowthSchedule`.
         """
         del measure
         return GrowthSchedule.around(budget)
@@ -37,12 +72,24 @@ class Rule(abc.ABC):
 
     @classmethod
     def from_config(cls, config):
-        """Returns the rule that `get_config` described."""
+        """Returns the rule that `get_config` described.
+
+        Args:
+            config: What it returned.
+        """
         return cls(**config)
 
     # Most rules have nothing to set.
     def start(self, state, space, target):  # noqa: B027
-        """Sets the first logits of a seed network in `state`."""
+        """Sets the first logits of a seed network in `state`.
+
+        Does nothing unless a rule overrides it.
+
+        Args:
+            state: The `GrowthState` of the seed network.
+            space: The `UnitSpace`.
+            target: Cost that the network may have now.
+        """
 
     @abc.abstractmethod
     def decide(self, state, space, target):

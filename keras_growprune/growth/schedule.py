@@ -22,21 +22,22 @@ class GrowthSchedule:
 
     Args:
         seed_fraction: Float in (0, 1]. Cost of the seed network, as a fraction
-            of the full network's.
+            of the full network's. Defaults to 0.25.
         peak: Float in (0, 1]. Largest cost of the run, as a fraction of the
-            full network's. At least `seed_fraction`.
+            full network's. At least `seed_fraction`. Defaults to 0.8.
         peak_at: Float in [0, 1]. When the peak is reached, as a fraction of
-            the run.
+            the run. Defaults to 0.2.
         settle_at: Float in [0, 1]. When the structure is fixed, as a fraction
-            of the run. At least `peak_at`.
+            of the run. At least `peak_at`. Defaults to 0.45.
         restructure_every: Epochs between restructurings: a positive integer,
             or a fraction like 0.5 or 0.1 (one over an integer), for runs of
             few long epochs. Defaults to `None`: 1, or so often that a short
             run has nine of them before the structure is fixed, with at
             least five steps from one to the next.
-        seed_shape: `"narrow"`: the seed network has all layers, with few units
-            each. `"shallow"`: it has its full widths as far as the seed's
-            cost allows, and only as many of its gated residual branches.
+        seed_shape: `"narrow"` (default): the seed network has all layers,
+            with few units each. `"shallow"`: it has its full widths as far as
+            the seed's cost allows, and only as many of its gated residual
+            branches.
 
     Raises:
         ValueError: If a fraction is out of its range, the moments are out of
@@ -112,7 +113,9 @@ class GrowthSchedule:
         Args:
             budget: The budget as a fraction of the full network's cost.
             seed: Float. Cost of the seed network, relative to the budget.
+                Defaults to 0.5.
             peak: Float. Largest cost of the run, relative to the budget.
+                Defaults to 1.6.
             **arguments: Of `GrowthSchedule`.
 
         Returns:
@@ -141,7 +144,8 @@ class GrowthSchedule:
 
         Args:
             epochs: Length of the run in epochs.
-            steps: Training steps of an epoch, or None where nobody knows.
+            steps: Training steps of an epoch. Defaults to `None`: nobody
+                knows.
 
         Returns:
             A positive integer.
@@ -172,7 +176,12 @@ class GrowthSchedule:
         )
 
     def restructures(self, epoch, epochs):
-        """Whether the structure may change before epoch `epoch`."""
+        """Whether the structure may change before an epoch.
+
+        Args:
+            epoch: Epoch, counted from 0.
+            epochs: Length of the run in epochs.
+        """
         settle = self.settle_epoch(epochs)
         if epoch >= settle:
             return epoch == settle
@@ -214,7 +223,11 @@ class GrowthSchedule:
 
     @classmethod
     def from_config(cls, config):
-        """Returns the schedule that `get_config` described."""
+        """Returns the schedule that `get_config` described.
+
+        Args:
+            config: What it returned.
+        """
         return cls(**config)
 
     def __repr__(self):

@@ -21,6 +21,22 @@ class UnitSpace:
             `(...)`.
         least: Integer array of shape `(groups,)`, the smallest width at which
             a group still says anything. Defaults to `None`: 1.
+
+    Example:
+
+    ```python
+    prices = np.array([3.0, 1.0])  # of a unit of each group
+    space = kgp.growth.UnitSpace(
+        sizes=np.array([4, 8]),
+        multiples=np.array([1, 4]),
+        gate_kinds=np.zeros(0, int),
+        cost=lambda widths, gates: np.asarray(widths) @ prices,
+    )
+    space.cost([2, 4], [])  # 10.0
+    space.widths(np.ones(12))  # [4, 8]
+    space.narrower(group=1, width=8)  # 4
+    space.uniform(0.5)  # [2, 4]
+    ```
     """
 
     sizes: np.ndarray
@@ -31,43 +47,66 @@ class UnitSpace:
 
     @property
     def starts(self):
+        """Integer array `(groups,)`, index of the first unit of each group."""
         return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(int)
 
     @property
     def unit_count(self):
+        """Number of units of the full network."""
         return int(np.sum(self.sizes))
 
     def slices(self):
+        """Returns one slice of unit vectors for each group, a list."""
         return [
             slice(start, start + size)
             for start, size in zip(self.starts, self.sizes)
         ]
 
     def widths(self, units):
+        """Returns how many units each group has, an array `(groups,)`.
+
+        Args:
+            units: Boolean array `(units,)`.
+        """
         return np.array([np.count_nonzero(units[s]) for s in self.slices()])
 
     def unit_groups(self):
-        """Index of the group of each unit."""
+        """Returns the index of the group of each unit, an array `(units,)`."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
     def smallest_widths(self):
+        """Returns the smallest admissible width of each group, an array."""
         least = 1 if self.least is None else self.least
         least = -(-least // self.multiples) * self.multiples
         return np.minimum(least, self.sizes)
 
     def narrower(self, group, width):
-        """Next smaller admissible width, or `width` where there is none."""
+        """Returns the next smaller admissible width, or `width` at the least.
+
+        Args:
+            group: Index of the group.
+            width: Integer, a number of its units.
+        """
         multiple = self.multiples[group]
         below = (width - 1) // multiple * multiple
         return below if below >= self.smallest_widths()[group] else width
 
     def wider(self, group, width):
-        """Next larger admissible width, or `width` where there is none."""
+        """Returns the next larger admissible width, or `width` at the full.
+
+        Args:
+            group: Index of the group.
+            width: Integer, a number of its units.
+        """
         multiple = self.multiples[group]
         return min((width // multiple + 1) * multiple, self.sizes[group])
 
     def unit_costs(self, widths, gates):
         """What one unit of each group costs at the present widths.
+
+        Args:
+            widths: Integer array `(groups,)`.
+            gates: Boolean array `(gates,)`.
 
         Returns:
             Array of shape `(groups,)`, 0 where a group costs nothing now
@@ -89,7 +128,11 @@ class UnitSpace:
 
         Args:
             fraction: Float in (0, 1].
-            fixed: Maps group indices to widths that are given.
+            fixed: Maps group indices to widths that are given. Defaults to
+                `None`: none are.
+
+        Returns:
+            Integer array of shape `(groups,)`.
         """
         scaled = np.floor(self.sizes * fraction / self.multiples + 1e-9)
         widths = np.clip(
@@ -134,7 +177,8 @@ class UnitSpace:
         Args:
             cost: Cost that the seed network may have.
             gates: Boolean array of shape `(gates,)`.
-            fixed: Maps group indices to widths that are given.
+            fixed: Maps group indices to widths that are given. Defaults to
+                `None`: none are.
 
         Returns:
             Integer array of shape `(groups,)`.

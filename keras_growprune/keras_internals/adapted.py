@@ -16,7 +16,7 @@ class Adaptable:
     """
 
     def form_of_call(self):
-        """What takes the place of `call` now, a function, or None."""
+        """Returns what takes the place of `call` now, a function, or None."""
         return vars(self).get(_CALL) if widths_are_unknown() else None
 
 

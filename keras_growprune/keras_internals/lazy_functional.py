@@ -31,7 +31,7 @@ class LazyFunctional(DistributedFit, keras.Model):
     was_called_by_others = False
 
     def own_step(self):
-        """Inside, in this thread, the model calls itself."""
+        """Returns a context: inside, in this thread, the model calls itself."""
         return doing("own step", self)
 
     def test_step(self, data):

@@ -22,6 +22,9 @@ class GatedAdd(GatedPair):
     first time starts as zero, and does not disturb what the network has
     learned.
 
+    Args:
+        **kwargs: As in `keras.layers.Layer`: `name`, `dtype` and so on.
+
     Call arguments:
         inputs: A list `[shortcut, branch]` of two tensors of equal shape. The
             order matters: the second may vanish.
@@ -35,9 +38,12 @@ class GatedAdd(GatedPair):
     Example:
 
     ```python
+    inputs = keras.Input((28, 28, 1))
+    x = kgp.layers.GrowableConv2D(64, 3)(inputs)
     y = kgp.layers.GrowableConv2D(64, 3, padding="same", use_bias=False)(x)
     y = keras.layers.BatchNormalization()(y)
-    x = kgp.layers.GatedAdd()([x, y])
+    x = kgp.layers.GatedAdd()([x, y])  # y's branch may leave
+    x.shape  # (None, 26, 26, 64)
     ```
     """
 
@@ -53,7 +59,7 @@ class GatedAdd(GatedPair):
 
         Args:
             shortcut, branch: Keras tensors.
-            factor: Float, how much of the branch there is.
+            factor: Float, how much of the branch there is. Defaults to 1.0.
 
         Returns:
             A Keras tensor.

@@ -26,6 +26,9 @@ class GatedSkip(GatedPair):
     Both inputs have the same units: the k-th channel of one takes the place of
     the k-th channel of the other.
 
+    Args:
+        **kwargs: As in `keras.layers.Layer`: `name`, `dtype` and so on.
+
     Call arguments:
         inputs: A list `[shortcut, branch]` of two tensors of equal shape, of
             which the second is computed from the first.
@@ -39,9 +42,12 @@ class GatedSkip(GatedPair):
     Example:
 
     ```python
+    inputs = keras.Input((28, 28, 1))
+    x = kgp.layers.GrowableConv2D(64, 3, activation="relu")(inputs)
     y = kgp.layers.GrowableConv2D(64, 3, padding="same", use_bias=False)(x)
     y = keras.layers.ReLU()(keras.layers.BatchNormalization()(y))
-    x = kgp.layers.GatedSkip()([x, y])
+    x = kgp.layers.GatedSkip()([x, y])  # x may take the place of y
+    x.shape  # (None, 26, 26, 64)
     ```
     """
 
@@ -57,7 +63,7 @@ class GatedSkip(GatedPair):
 
         Args:
             shortcut, branch: Keras tensors.
-            factor: Float, how much of the branch there is.
+            factor: Float, how much of the branch there is. Defaults to 1.0.
 
         Returns:
             A Keras tensor.

@@ -37,6 +37,14 @@ class Growable(keras_internals.Adaptable):
         return axes_of(self).width_attribute
 
     def call(self, inputs, *args, **kwargs):
+        """As the Keras layer; in a step that measures, with factors on it.
+
+        Args:
+            inputs, *args, **kwargs: As the Keras layer takes them.
+
+        Returns:
+            Its outputs.
+        """
         self._check_in_network()
         with keras_internals.doing("call", self):
             form = self.form_of_call()
@@ -72,6 +80,8 @@ class Growable(keras_internals.Adaptable):
 
     def as_plain_layer(self, **changes):
         """Returns a new layer of the Keras class that this one extends.
+
+        It has the config of this one, and no weights yet.
 
         Args:
             **changes: Entries of its config that differ. Its width defaults

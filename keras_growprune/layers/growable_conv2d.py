@@ -19,7 +19,7 @@ class GrowableConv2D(Growable, keras.layers.Conv2D):
 
     Args:
         filters: Positive integer, the most filters the layer may have.
-        kernel_size: As in `keras.layers.Conv2D`.
+        kernel_size: Integer or pair of integers, as in `keras.layers.Conv2D`.
         seed_filters: Integer from 1 to `filters`, how many filters training
             starts with. Defaults to `None`: what the schedule's
             `seed_fraction` allows.
@@ -37,6 +37,7 @@ class GrowableConv2D(Growable, keras.layers.Conv2D):
     inputs = keras.Input((32, 32, 3))
     x = kgp.layers.GrowableConv2D(64, 3, padding="same", use_bias=False)(inputs)
     x = keras.layers.BatchNormalization()(x)
+    x.shape  # (None, 32, 32, 64)
     ```
     """
 

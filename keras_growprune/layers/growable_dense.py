@@ -36,6 +36,8 @@ class GrowableDense(Growable, keras.layers.Dense):
     inputs = keras.Input((784,))
     x = kgp.layers.GrowableDense(512, activation="relu")(inputs)
     outputs = keras.layers.Dense(10)(x)
+    model = kgp.GrowPruneModel(inputs, outputs, kgp.Budget(params=0.3))
+    max(model.widths.values()) < 512  # True
     ```
     """
 

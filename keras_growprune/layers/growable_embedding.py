@@ -29,7 +29,15 @@ class GrowableEmbedding(Growable, keras.layers.Embedding):
     Raises:
         ValueError: If `output_dim` or `seed_output_dim` is out of its range.
 
-    See `GatedLSTM` for an example.
+    Example:
+
+    ```python
+    inputs = keras.Input((20,), dtype="int32")
+    x = kgp.layers.GrowableEmbedding(1000, 64)(inputs)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    outputs = keras.layers.Dense(2)(x)
+    model = kgp.GrowPruneModel(inputs, outputs, kgp.Budget(params=0.5))
+    ```
     """
 
     plain_class = keras.layers.Embedding

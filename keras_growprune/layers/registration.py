@@ -30,15 +30,17 @@ def register_axes(
             mixes its input channels into new ones, and one without passes its
             input channels on.
         multiplies: Names of the weights that take part in multiply-adds (for
-            FLOPs).
+            FLOPs). Defaults to `("kernel",)`.
         width_attribute: Name of the attribute with the number of output
             channels, such as `"filters"`, which must be an argument of the
             constructor as well. It is kept true when the width changes; and a
-            layer that mixes channels can grow in `kgp.growable(...)`.
+            layer that mixes channels can grow in `kgp.growable(...)`. Defaults
+            to `None`: there is none.
         initializers: Maps weight names to the attributes that hold their
             initializers, where these are not called `<weight>_initializer`.
             A weight without one has Keras's default, `GlorotUniform`.
-        positions: `"output"` or `"input"`: where multiply-adds are repeated.
+        positions: `"output"` (default) or `"input"`: where multiply-adds are
+            repeated, at every output or every input position.
         scaled_by: Names of the weights that, multiplied by a factor for each
             output channel, multiply the output before its `activation`:
             `("kernel", "bias")` of a dense layer. Where you give them, the
@@ -89,5 +91,29 @@ def register_axes(
 
 
 def growable_class_of(layer_class):
-    """The growable layer made for a registered layer type, or None."""
+    """Finds the growable layer that was made for a registered layer type.
+
+    Args:
+        layer_class: A layer class that was given to `register_axes`.
+
+    Returns:
+        A layer class with the argument `seed_<width>` as well, or None where
+        the layer type mixes no channels or was registered without a
+        `width_attribute`.
+
+    Example:
+
+    ```python
+    class MyDense(keras.layers.Dense):
+        pass
+
+
+    kgp.register_axes(
+        MyDense, kernel=("in", "out"), bias=("out",), width_attribute="units"
+    )
+    growable_class = kgp.layers.growable_class_of(MyDense)
+    growable_class.__name__  # "GrowableMyDense"
+    growable_class(64, seed_units=8).full_width  # 64
+    ```
+    """
     return _GROWABLE.get(layer_class)

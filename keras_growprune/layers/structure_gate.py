@@ -25,7 +25,8 @@ class StructureGate(keras.layers.Layer):
         initial_logit: Float. Defaults to 0.0, a presence of one half.
         final_temperature: Float. Temperature of a unit that was there for
             all `epochs`. Defaults to 100.0.
-        epochs: Positive integer, length of the run.
+        epochs: Positive integer, length of the run. Defaults to 1.
+        **kwargs: As in `keras.layers.Layer`: `name`, `dtype` and so on.
 
     Attributes:
         logits: Trainable weight of shape `(units,)`.
@@ -45,9 +46,12 @@ class StructureGate(keras.layers.Layer):
     Example:
 
     ```python
-    x = keras.layers.Conv2D(32, 3)(x)
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(32, 3)(inputs)
     x = keras.layers.BatchNormalization()(x)
-    x = kgp.layers.StructureGate(initial_logit=2.0)(x)
+    gate = kgp.layers.StructureGate(initial_logit=2.0)
+    x = gate(x)
+    float(gate.presence()[0])  # 0.8808
     ```
     """
 
@@ -111,7 +115,11 @@ class StructureGate(keras.layers.Layer):
         )
 
     def presence(self):
-        """Relaxed presence of all units, a tensor of shape `(units,)`."""
+        """Relaxed presence of all units.
+
+        Returns:
+            A tensor of shape `(units,)` with values in (0, 1).
+        """
         exponent = ops.divide(self.ages, self.run_length)
         temperature = ops.power(float(self.final_temperature), exponent)
         return ops.sigmoid(ops.multiply(temperature, self.logits))

@@ -31,20 +31,23 @@ def lstm_language_model(
 
     Args:
         vocabulary: Number of words.
-        units: Width of the embedding and of each LSTM.
-        layers: Number of LSTMs.
-        steps: Words in a sequence.
+        units: Width of the embedding and of each LSTM. Defaults to 200.
+        layers: Number of LSTMs. Defaults to 2.
+        steps: Words in a sequence. Defaults to 20.
         batch_size: Sequences in a batch. May be `None` without `stateful`.
-        dropout: Fraction of values that dropout leaves out.
+            Defaults to 20.
+        dropout: Fraction of values that dropout leaves out. Defaults to 0.0.
         tied: Whether the embedding also is the matrix of the last layer (Press
-            and Wolf, 2017). Needs `keras.layers.ReversibleEmbedding`.
+            and Wolf, 2017). Needs `keras.layers.ReversibleEmbedding`. Defaults
+            to `False`.
         residual: Whether each LSTM adds to its input, instead of replacing
             it. In a growable network an LSTM may leave then; all widths are
-            one group.
-        stateful: Whether states are carried.
-        initial_range: Weights are drawn uniformly up to this size.
+            one group. Defaults to `False`.
+        stateful: Whether states are carried. Defaults to `True`.
+        initial_range: Weights are drawn uniformly from minus to plus this
+            number; biases start as Keras's do. Defaults to 0.1.
         growable: Whether to use growable layers. Without, the network is the
-            plain twin.
+            plain twin. Defaults to `True`.
 
     Returns:
         `(inputs, outputs)`, for `GrowPruneModel` or `keras.Model`. Inputs are
@@ -59,6 +62,7 @@ def lstm_language_model(
     ```python
     network = kgp.models.lstm_language_model(vocabulary=10_000)
     model = kgp.GrowPruneModel(*network, kgp.Budget(params=0.35))
+    model.output_shape  # (20, 20, 10_000)
     ```
     """
     if tied and GrowableReversibleEmbedding is None:

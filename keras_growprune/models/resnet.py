@@ -21,14 +21,14 @@ def resnet(
     the widths of two stages do not depend on each other.
 
     Args:
-        input_shape: Shape of an image.
-        classes: Number of classes; the outputs are logits.
-        depth: 6n + 2: 20, 32, 44, 56, ...
-        width: Factor on all widths.
+        input_shape: Shape of an image. Defaults to `(32, 32, 3)`.
+        classes: Number of classes; the outputs are logits. Defaults to 10.
+        depth: 6n + 2: 20 (default), 32, 44, 56, ...
+        width: Factor on all widths. Defaults to 1.0.
         growable: Whether to use growable layers. Without, the network is the
-            plain twin.
+            plain twin. Defaults to `True`.
         weight_decay: Factor of the L2 penalty on convolution and dense
-            kernels.
+            kernels. Defaults to 0.0.
 
     Returns:
         `(inputs, outputs)`, for `GrowPruneModel` or `keras.Model`.
@@ -41,6 +41,7 @@ def resnet(
     ```python
     inputs, outputs = kgp.models.resnet(depth=20)
     model = kgp.GrowPruneModel(inputs, outputs, kgp.Budget(flops=0.5))
+    model.output_shape  # (None, 10)
     ```
     """
     blocks = blocks_of_depth(depth, others=2)

@@ -22,17 +22,17 @@ def vgg16(
     used on CIFAR.
 
     Args:
-        input_shape: Shape of an image.
-        classes: Number of classes; the outputs are logits.
-        width: Factor on all widths.
+        input_shape: Shape of an image. Defaults to `(32, 32, 3)`.
+        classes: Number of classes; the outputs are logits. Defaults to 10.
+        width: Factor on all widths. Defaults to 1.0.
         growable: Whether to use growable layers. Without, the network is the
-            plain twin.
+            plain twin. Defaults to `True`.
         skips: Whether a layer of the growable network may leave where its
             input and its output have the same shape. The layers of a stage
             then have their units in common, which is what lets one replace
-            the other.
+            the other. Defaults to `True`.
         weight_decay: Factor of the L2 penalty on convolution and dense
-            kernels.
+            kernels. Defaults to 0.0.
 
     Returns:
         `(inputs, outputs)`, for `GrowPruneModel` or `keras.Model`.

@@ -23,15 +23,17 @@ def wide_resnet(
     first block of a stage changes the shape and has to stay.
 
     Args:
-        input_shape: Shape of an image.
-        classes: Number of classes; the outputs are logits.
-        depth: 6n + 4: 16, 22, 28, 40, ...
-        widening: Factor on the widths of the stages (the paper's k).
-        width: Factor on all widths, the first convolution's too.
+        input_shape: Shape of an image. Defaults to `(32, 32, 3)`.
+        classes: Number of classes; the outputs are logits. Defaults to 10.
+        depth: 6n + 4: 16, 22, 28 (default), 40, ...
+        widening: Factor on the widths of the stages (the paper's k). Defaults
+            to 10.
+        width: Factor on all widths, the first convolution's too. Defaults to
+            1.0.
         growable: Whether to use growable layers. Without, the network is the
-            plain twin.
+            plain twin. Defaults to `True`.
         weight_decay: Factor of the L2 penalty on convolution and dense
-            kernels.
+            kernels. Defaults to 0.0.
 
     Returns:
         `(inputs, outputs)`, for `GrowPruneModel` or `keras.Model`.

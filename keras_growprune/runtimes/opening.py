@@ -39,15 +39,27 @@ def open_exported(path):
     """Opens an exported file in its own runtime.
 
     Args:
-        path: As in `format_of`.
+        path: A `.tflite` or `.onnx` file, or the folder of a SavedModel.
 
     Returns:
-        An `ExportedFile`.
+        An `ExportedFile`. Its `inputs` and `outputs` tell names, shapes and
+        types, its `run` takes and returns dicts of arrays by these names.
 
     Raises:
-        FileNotFoundError, ValueError: As `format_of`; or the runtime does not
-            take the file.
+        FileNotFoundError: If nothing is there.
+        ValueError: If it is no exported file, or its runtime does not take
+            it.
         ImportError: If its runtime is not installed.
+
+    Example:
+
+    ```python
+    model.export("serving/1", verify=False)
+    file = kgp.export.open_exported("serving/1")
+    (name,) = file.inputs
+    (scores,) = file.run({name: images[:8]}).values()
+    scores.shape  # (8, 10)
+    ```
     """
     file_format = format_of(path)
     if file_format == "litert":
@@ -75,7 +87,21 @@ def open_exported(path):
 
 
 def size_on_disk(path):
-    """Bytes of a file, or of all files in a folder."""
+    """Bytes of a file, or of all files in a folder.
+
+    Args:
+        path: Path of a file or a folder.
+
+    Returns:
+        An integer, 0 where nothing is there.
+
+    Example:
+
+    ```python
+    model.save_weights("small.weights.h5")
+    kgp.export.size_on_disk("small.weights.h5") > 1000  # True
+    ```
+    """
     path = pathlib.Path(path)
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(each.stat().st_size for each in files if each.is_file())

@@ -50,6 +50,16 @@ class CouplingReport:
 
     Args:
         channel_map: A `ChannelMap`, while the network has its full widths.
+
+    Example:
+
+    ```python
+    report = model.coupling_report()
+    print(report)  # a table
+    for group in report.groups:
+        print(group.name, group.size, group.writers, group.why)
+    report.traced_anew  # {}
+    ```
     """
 
     def __init__(self, channel_map):
@@ -73,7 +83,14 @@ class CouplingReport:
         self.growable_share = self._share()
 
     def with_traces(self, reasons):
-        """The same report, with what is traced anew and why."""
+        """The same report, with what is traced anew and why.
+
+        Args:
+            reasons: Maps names to reasons, see `traced_anew`.
+
+        Returns:
+            A `CouplingReport`.
+        """
         report = copy.copy(self)
         report.traced_anew = dict(reasons)
         return report

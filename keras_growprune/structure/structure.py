@@ -31,6 +31,9 @@ class Structure:
     text = model.structure.to_json()
     structure = kgp.Structure.from_json(text)
     structure == model.structure  # True
+
+    structure = kgp.Structure([1, 0, 1], [], (("conv", 3),), gate_names=())
+    structure.widths  # {"conv": 2}
     ```
     """
 

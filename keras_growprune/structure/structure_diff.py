@@ -39,7 +39,18 @@ class StructureDiff:
         before, after: A `Structure` each, with names, of the same network.
 
     Raises:
-        ValueError: If they are of different networks.
+        ValueError: If they are of different networks, or made without the
+            names of their groups and gates.
+
+    Example:
+
+    ```python
+    before = model.structure
+    model.fit(images, labels, epochs=1, growth_epochs=10)
+    changes = kgp.diff(before, model)
+    print(changes)  # a table
+    bool(kgp.diff(model, model))  # False
+    ```
     """
 
     def __init__(self, before, after):

@@ -33,7 +33,9 @@ def diff(before, after):
     ```python
     model.save("before.keras")
     model.fit(images, labels, epochs=2, growth_epochs=10)
-    print(kgp.diff("before.keras", model))
+    changes = kgp.diff("before.keras", model)
+    print(changes)  # a table
+    sum(group.gained for group in changes.groups) > 0  # True
     ```
     """
     return StructureDiff(_structure_of(before), _structure_of(after))

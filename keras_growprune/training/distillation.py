@@ -18,11 +18,11 @@ class Distillation:
     The growing model learns the answers of the data and those of the teacher:
     `(1 - weight) * loss + weight * distance`; penalties on weights stay as
     they are. Between the classes of a classifier the distance is that of
-    Hinton et al. (2015, "Distilling the Knowledge in a Neural Network"),
-    `temperature ** 2` times the Kullback-Leibler divergence of the softened
-    probabilities
-    `softmax(logits / temperature)`. With other losses of Keras (squared error,
-    binary cross-entropy, ...) the outputs of the teacher are the targets.
+    Hinton et al. (2015, "Distilling the Knowledge in a Neural Network",
+    section 2), `temperature ** 2` times the Kullback-Leibler divergence of
+    the softened probabilities `softmax(logits / temperature)`. With other
+    losses of Keras (squared error, binary cross-entropy, ...) the outputs of
+    the teacher are the targets.
 
     The teacher runs forward once in each training step; the `ledger` counts
     its FLOPs. It is not saved with the model.
@@ -31,7 +31,9 @@ class Distillation:
         teacher: A `keras.Model` with the inputs and outputs of the growing
             one, trained. It stays as it is.
         weight: Float in (0, 1], share of the teacher's answers in the loss.
+            Defaults to 0.9.
         temperature: Positive float, how far probabilities are softened.
+            Defaults to 4.0.
 
     Raises:
         ValueError: If the teacher is no model, or a number is out of its
@@ -42,6 +44,9 @@ class Distillation:
     ```python
     model = kgp.growable(trained, kgp.Budget(flops=0.5), start="weights")
     model.distillation = kgp.Distillation(trained, weight=0.7)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    model.fit(images, labels, epochs=20)
     ```
     """
 
@@ -102,7 +107,14 @@ class Distillation:
             soft_losses(model, self.temperature)
 
     def answers(self, x):
-        """What the teacher says of a batch of inputs."""
+        """What the teacher says of a batch of inputs.
+
+        Args:
+            x: Inputs as the teacher takes them.
+
+        Returns:
+            Its outputs, not in training mode.
+        """
         return self.teacher(x, training=False)
 
     def mix(self, loss, penalties, model, answers, y_pred, sample_weight=None):

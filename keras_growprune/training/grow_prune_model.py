@@ -103,6 +103,7 @@ class GrowPruneModel(
         metrics=["accuracy"],
     )
     model.fit(images, labels, epochs=20)
+    model.settled  # True
     small = model.compact()
     ```
     """
@@ -153,14 +154,17 @@ class GrowPruneModel(
 
     @property
     def budget(self):
+        """The `Budget`, what the final network may cost."""
         return self._growth.blueprint.budget
 
     @property
     def schedule(self):
+        """The `GrowthSchedule` of its cost: the given one, or the rule's."""
         return self._growth.blueprint.schedule
 
     @property
     def rule(self):
+        """Name of the rule by which it grows, such as `"saliency"`."""
         return self._growth.blueprint.rule.name
 
     @property
@@ -180,6 +184,7 @@ class GrowPruneModel(
 
     @property
     def ledger(self):
+        """A `Ledger`, what each epoch of training cost."""
         return self._growth.ledger
 
     @property
@@ -216,7 +221,8 @@ class GrowPruneModel(
         Args:
             gate_optimizer: Optimizer of the structure gates' logits, for rules
                 that train them. Defaults to `None`: the model's optimizer.
-            *args, **kwargs: As in `keras.Model.compile`.
+            *args, **kwargs: As in `keras.Model.compile`. With its
+                `jit_compile="auto"` XLA waits until the structure is settled.
         """
         before = getattr(self, "_jit_is_auto", True)
         given = args[_JIT] if len(args) > _JIT else "auto"
@@ -235,7 +241,14 @@ class GrowPruneModel(
 
     @property
     def distillation(self):
-        """A `Distillation` whose teacher `fit` listens to as well, or None."""
+        """A `Distillation` whose teacher `fit` listens to as well, or None.
+
+        It may be set at any time between two calls of `fit`.
+
+        Raises:
+            ValueError: If it is set to something else, or to a teacher from
+                whom the model cannot learn.
+        """
         return self._distillation
 
     @distillation.setter
@@ -284,7 +297,11 @@ class GrowPruneModel(
         self._growth.attach_optimizer()
 
     def optimizer_variables(self):
-        """What the model's optimizer trains."""
+        """Returns what the model's optimizer trains, a list of variables.
+
+        All trainable variables, without the logits of structure gates where
+        they have an optimizer of their own (`gate_optimizer`).
+        """
         apart = (
             []
             if self.gate_optimizer is None
@@ -459,7 +476,7 @@ class GrowPruneModel(
         Args:
             x: A `tf.data.Dataset` of batches (inputs, or tuples that begin
                 with inputs), or an array.
-            batch_size: Batch size for an array. Defaults to 32.
-            steps: Most batches to use. Defaults to all.
+            batch_size: Batch size for an array. Defaults to `None`: 32.
+            steps: Most batches to use. Defaults to `None`: all.
         """
         recalibrate(self, self._growth.network.norms, x, batch_size, steps)

@@ -250,3 +250,28 @@ def test_records_of_an_older_version_print_too():
     ledger.add(examples=50, flops=0.25, seconds=2.0)
     assert "3.75e+04" in str(ledger)
     assert ledger.columns()["flops"] == [0.25]
+
+
+def test_seconds_saved_follow_the_line_through_the_times():
+    """A step of 2 s + 10 s x FLOPs for 100 examples, 12 s for all of them."""
+    ledger = Ledger(1000)
+    for flops in (0.25, 0.5, 0.75):
+        ledger.add(
+            examples=100,
+            flops=flops,
+            seconds=2 + 10 * flops + 1.0,
+            retrace_seconds=1.0,
+            restructure_seconds=0.5,
+            measure_seconds=0.25,
+        )
+    # 36 s; the three took 4.5, 7 and 9.5; growing added 0.75 to each, and
+    # one trace the full network has too.
+    expected = 36 - 21 - 3 * 0.75 - 2 * 1.0
+    assert ledger.estimated_seconds_saved() == pytest.approx(expected)
+
+
+def test_one_size_tells_nothing_of_seconds_saved():
+    ledger = Ledger(1000)
+    assert np.isnan(ledger.estimated_seconds_saved())
+    ledger.add(examples=10, flops=0.5, seconds=1.0, retrace_seconds=0.0)
+    assert np.isnan(ledger.estimated_seconds_saved())

@@ -61,6 +61,10 @@ def from_tf_keras(model):
     Example:
 
     ```python
+    tfmot = kgp.export.import_tfmot()
+    twin = kgp.export.to_tf_keras(model)
+    sparse = tfmot.sparsity.keras.prune_low_magnitude(twin)
+    # After its training:
     stripped = tfmot.sparsity.keras.strip_pruning(sparse)
     small = kgp.export.from_tf_keras(stripped)
     ```

@@ -58,7 +58,13 @@ class OwnLoops:
         Example:
 
         ```python
+        loss_function = keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True
+        )
         optimizer = keras.optimizers.Adam()
+        batches = tf.data.Dataset.from_tensor_slices((images, labels))
+        batches = batches.batch(32)
+
 
         @model.traced
         def step(x, y):
@@ -68,10 +74,12 @@ class OwnLoops:
             optimizer.apply(tape.gradient(loss, variables), variables)
             return loss
 
+
         for epoch in range(20):
             model.begin_epoch(epochs=20, optimizer=optimizer)
             losses = [step(x, y) for x, y in batches]
             print(model.end_epoch(np.mean(losses)))
+        model.settled  # True
         ```
         """
         growth = self._growth
@@ -154,6 +162,15 @@ class OwnLoops:
         return functools.update_wrapper(result, step, updated=())
 
     def called_in_training(self, run, inputs):
+        """Others call the model with `training=True`.
+
+        Args:
+            run: Function that does it.
+            inputs: The inputs, to look at.
+
+        Returns:
+            The outputs.
+        """
         return self._growth.others.call(run, inputs)
 
     def _make_with_own_step(self, make, force):

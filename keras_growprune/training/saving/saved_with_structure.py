@@ -159,6 +159,13 @@ class SavedWithStructure:
         """Refuses callbacks that will save the model in a legacy file.
 
         Before the first epoch, not at its end.
+
+        Args:
+            callbacks: List of callbacks.
+
+        Raises:
+            ValueError: If a `ModelCheckpoint` among them is to save the whole
+                model in an HDF5 file.
         """
         for callback in callbacks:
             callback = getattr(callback, "callback", callback)
