@@ -87,6 +87,7 @@ flags.DEFINE_integer(
     "seeds", 1, "Trains so many times, from this seed on.", lower_bound=1
 )
 flags.DEFINE_string("output", "grown", "Folder for what is written.")
+flags.DEFINE_bool("animation", False, "Whether to draw the growth moving.")
 flags.DEFINE_string(
     "backup",
     None,
@@ -292,10 +293,12 @@ def draw_pictures(model, folder):
     try:
         kgp.plot_growth(model, folder / "growth.png")
         kgp.plot_structure(model, folder / "structure.png")
+        if FLAGS.animation:
+            kgp.animate_growth(model, folder / "growth.gif")
     except ImportError as error:
         print(f"left out the pictures: {error}")
         return
-    print(f"drew {folder / 'growth.png'} and {folder / 'structure.png'}")
+    print(f"drew the growth and the structure in {folder}")
 
 
 def train_all(seed, profile, data, cost_of, strategy):

@@ -30,3 +30,21 @@ def clean_session():
     yield
     keras.config.set_dtype_policy("float32")
     keras.backend.clear_session()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of tests marked `sampled(n)` each n-th case is quick, all others slow.
+
+    They take long for each of many kinds of networks: a change that breaks
+    one kind mostly breaks several, and the slow run tries them all.
+    """
+    seen = {}
+    for item in items:
+        sampled = item.get_closest_marker("sampled")
+        if sampled is None or item.get_closest_marker("slow"):
+            continue
+        key = item.nodeid.partition("[")[0]
+        seen[key] = seen.get(key, -1) + 1
+        if seen[key] % sampled.args[0]:
+            item.add_marker("slow")

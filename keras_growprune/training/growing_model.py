@@ -26,7 +26,7 @@ def growing_model(model_or_history):
     told = f"{len(found)} of them: {list(map(_name, found.values()))}, in "
     raise ValueError(
         "There must be one `GrowPruneModel`. Expected: it, a model with one "
-        " among its layers, or the `History` that `fit` of either "
+        "among its layers, or the `History` that `fit` of either "
         f"returned. Received: {told if found else ''}{model_or_history!r}. "
         + (
             "Pass the one that is meant."

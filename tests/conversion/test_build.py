@@ -32,6 +32,7 @@ def shapes(model):
     return [tuple(weight.shape) for weight in model.weights]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(
     "make",

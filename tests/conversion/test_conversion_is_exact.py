@@ -70,6 +70,7 @@ def witness_of(network, structure):
     return full
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("network", plain_networks.COMPLETE)
 def test_what_left_leaves_no_trace(network):
     plain, model = converted(network)
@@ -82,6 +83,7 @@ def test_what_left_leaves_no_trace(network):
     assert_equal_outputs(witness_of(network, structure), small)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "network", plain_networks.COMPLETE + plain_networks.ACROSS_CHANNELS
 )

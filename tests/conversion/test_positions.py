@@ -215,6 +215,7 @@ def share_without_positions():
     return model.coupling_report().growable_share
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", POSITIONS)
 def test_a_stream_with_positions_grows(name):
     plain, model = converted(name)
@@ -231,6 +232,7 @@ def test_a_stream_with_positions_grows(name):
         assert_costs_are_those_of(plain, model, small)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", POSITIONS)
 def test_positions_are_saved(name, tmp_path):
     model = converted(name)[1]

@@ -231,6 +231,7 @@ def test_a_file_of_something_else_is_named(content, tmp_path):
         kgp.DeviceProfile.load(path)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "runtime", ["tensorflow", "tensorflow-train", "litert"]
 )
@@ -249,6 +250,7 @@ def test_measuring_leaves_the_model_as_it_is(runtime, capsys):
     assert profile.milliseconds(model.untrained()) > 0
 
 
+@pytest.mark.slow
 def test_what_is_trained_afterwards_does_not_depend_on_measuring():
     drawn = []
     for measures in (False, True):
@@ -435,6 +437,7 @@ def test_files_are_timed_with_batches_that_they_take(batch_size, tmp_path):
         time_files([path], 2)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "runtime", ["tensorflow", "tensorflow-train", "litert"]
 )

@@ -137,6 +137,7 @@ def test_all_are_started_again_as_often_as_it_was_said(program, tmp_path):
         assert len(set(ports)) > 1  # one may be drawn again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_who_ends_the_launcher_ends_the_workers(asked, program, tmp_path):
     path = program(

@@ -133,6 +133,7 @@ def images(count=3):
     return random.normal(size=(count, 5, 5, 2)).astype("float32")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("rule", ["saliency", "paper"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_compact_is_plain_keras_and_computes_what_the_gated_does(name, rule):

@@ -33,6 +33,7 @@ def trained(optimizer="adam", **compile_arguments):
     return model
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_training_goes_on_in_the_compact_network(optimizer):
     model = trained(optimizer())

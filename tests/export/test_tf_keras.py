@@ -322,6 +322,7 @@ MODELS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", MODELS)
 def test_twins_compute_the_same(name):
     assert_twins(MODELS[name]())
@@ -802,6 +803,7 @@ def test_the_variable_is_as_it_was(before, tmp_path, monkeypatch):
     del sys.modules[TFMOT]
 
 
+@pytest.mark.slow
 @needs_tfmot
 def test_the_process_is_not_disturbed():
     lines = [

@@ -51,6 +51,7 @@ def stopping():
     )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("best", [0, 3, 9])
 @pytest.mark.parametrize("network", [conv_chain, dense])
 def test_early_stopping_brings_the_best_epoch_back(network, best):
@@ -87,6 +88,7 @@ def test_weights_above_the_budget_are_said_to_be():
     assert not told(lambda: run(9), "above the budget")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", range(5))
 def test_any_earlier_moment_comes_back_bitwise(seed):
     random = np.random.default_rng(seed)

@@ -106,6 +106,7 @@ def table(entries, **changes):
 # Versions
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["unversioned", "version_1"])
 @pytest.mark.parametrize("weights_only", [False, True])
 def test_files_of_all_versions_load(name, weights_only, tmp_path):

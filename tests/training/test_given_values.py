@@ -131,6 +131,7 @@ def test_a_frozen_layer_keeps_its_values_at_every_structure(seed):
         assert_given(model, given)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rule", ["saliency", "paper"])
 def test_training_changes_no_value_of_a_frozen_layer(rule, tmp_path):
     network, given = frozen_stem()

@@ -95,6 +95,7 @@ def count_smallest(model, measure):
     return count(model, measure)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", range(12))
 def test_a_settled_network_fills_its_budget_and_never_exceeds_it(seed):
     random = np.random.default_rng(seed)

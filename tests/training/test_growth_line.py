@@ -66,6 +66,7 @@ def test_it_tells_what_came_and_what_left(model, capsys):
         assert total == after - before
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "verbose, flag, shown",
     [

@@ -139,6 +139,7 @@ def batches(run, error, last):
     raise error("here")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("last", [1, 4, 10])
 def test_data_that_break_off(error, last, tmp_path):

@@ -31,6 +31,7 @@ def saliency(optimizer, x, y):
     return model, np.append(state.saliency, state.gate_saliency)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "policy,rule",
     [

@@ -171,6 +171,7 @@ def traces_in_fit(network, **arguments):
     return [record["traces"] for record in model.ledger.epochs]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("network", [conv_chain, depthwise, dense])
 def test_a_whole_fit_traces_training_once(network):
     assert traces_in_fit(network()) == [1] + [0] * 11
@@ -188,6 +189,7 @@ def test_factors_of_recurrent_units_end_in_a_second_trace():
     assert traces[0] == 1 and sum(traces) == 2
 
 
+@pytest.mark.slow
 def test_decisions_and_losses_are_those_of_a_trace_for_each_structure():
     found = []
     for one_trace in (True, False):
@@ -237,6 +239,7 @@ class SilentScale(Scale):
         return inputs * self.factor + 1.0
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("layer", [Scale, CountingScale, SilentScale])
 def test_layers_of_users_are_tried_and_those_that_count_are_named(layer):
     kgp.register_axes(Scale, factor=("out",))
@@ -354,6 +357,7 @@ def test_a_function_of_the_user_serves_all_widths_and_refuses_other_layers():
         function(x)
 
 
+@pytest.mark.slow
 def test_xla_compiles_the_one_trace_for_each_structure_and_it_is_counted():
     found = []
     for compiles in (False, True):

@@ -113,6 +113,7 @@ def plain_twin(model, optimizer):
     return twin
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_goes_on_as_in_a_plain_network_of_that_shape(name):
     model = grow(dense((6, 5)))

@@ -76,6 +76,7 @@ def test_a_student_grows_while_its_features_are_distilled():
     assert student.settled and history["cost"][-1] <= 0.5
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("wrap", [Outer, nested])
 def test_a_part_of_an_outer_model_grows(wrap):
     model = grow(conv_chain((4, 6)))

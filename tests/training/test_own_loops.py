@@ -57,7 +57,7 @@ def penalized():
 
 
 def rarely(*values):
-    return pytest.param(*values)
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
@@ -276,6 +276,7 @@ def test_the_optimizer_is_left_as_it_was():
 # Two networks
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("how", ["eager", "traced"])
 def test_a_generator_grows_against_a_plain_discriminator(how):
     def train(separate_tapes):

@@ -113,6 +113,7 @@ def test_compact_network_answers_as_the_growing_one(network, rule):
     assert not gates or rule != "saliency"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_newcomers_do_not_move_the_outputs_and_learn(network):
     """No unit, and no layer, is stuck at its start."""

@@ -27,6 +27,7 @@ def run(network, rule):
     return model, structures, history
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "network,rule", [(residual, "saliency"), (dense, "paper")]
 )

@@ -204,6 +204,7 @@ def test_averaged_weights_are_validated_in_the_middle_of_growth():
     assert len(fractions) > 2  # the structure changed
 
 
+@pytest.mark.slow
 def test_keras_own_backup_restores_an_epoch(tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -288,6 +289,7 @@ def test_a_settled_network_stays_settled(tmp_path):
     assert_same_models(model, again)
 
 
+@pytest.mark.slow
 def test_settings_of_compile_are_those_that_were_saved(tmp_path):
     model = grow(residual(4), rule="paper")
     model.compile(

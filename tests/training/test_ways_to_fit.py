@@ -113,6 +113,7 @@ SOURCES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("source", SOURCES)
 def test_where_the_batches_come_from(source):
     x, y = examples(grow(dense()))
