@@ -28,13 +28,27 @@ LITERT = ["ai-edge-litert"]
 # Before 1.17 tf2onnx does not go with NumPy 2.
 ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
 
+REPOSITORY = "https://github.com/keras-growprune/keras_growprune"
+
+
+def long_description():
+    """The README, with links that lead to the repository from anywhere."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pictures = re.compile(r"(!\[[^\]]*)\]\((?!https?:)([^)]+)\)")
+    text = pictures.sub(rf"\1]({REPOSITORY}/raw/main/\2)", text)
+    pages = re.compile(r"\]\((?!https?:|#)([^)]+)\)")
+    return pages.sub(rf"]({REPOSITORY}/blob/main/\1)", text)
+
+
 setuptools.setup(
     name="keras_growprune",
     version=VERSION,
     description="Grow and prune Keras networks while they train",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    url=REPOSITORY,
+    project_urls={"Changelog": f"{REPOSITORY}/blob/main/CHANGELOG.md"},
     packages=setuptools.find_packages(include=["keras_growprune*"]),
     python_requires=">=3.10",
     install_requires=[
