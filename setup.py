@@ -80,6 +80,9 @@ setuptools.setup(
             *ONNX,
             *VIZ,
             "hypothesis",
+            # Notebooks are executed.
+            "ipykernel",
+            "nbclient",
             "pytest",
             "pytest-xdist",
             "ruff",

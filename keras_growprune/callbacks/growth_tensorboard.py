@@ -100,12 +100,13 @@ class GrowthTensorBoard(keras.callbacks.TensorBoard):
         lines = []
         self._growing.structure_summary(print_fn=lines.append)
         text = "\n".join(lines).replace("\n", "\n    ")
-        self.summary.text("structure", f"    {text}")  # as it is, in Markdown
+        # Indented: as it is, in Markdown.
+        self.summary.text("structure/table", f"    {text}")
         if self._pictures:
             figure = plot_structure(self._growing)
             figure.canvas.draw()
             pixels = np.asarray(figure.canvas.buffer_rgba())
-            self.summary.image("structure", pixels[None])
+            self.summary.image("structure/picture", pixels[None])
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)

@@ -103,9 +103,11 @@ class Ledger:
 
         The time of a training step is fitted to the FLOPs of the network, as
         a straight line through the records so far (least squares, weighted
-        by examples; tracing aside); its value at all FLOPs is taken for the
-        full network. What growing adds is subtracted. The line is followed
-        beyond what was measured: the further, the rougher.
+        by examples; tracing aside), with a constant for what measuring adds
+        until the structure is settled. Its value at all FLOPs, without that
+        constant, is taken for the full network. What growing adds is
+        subtracted. The line is followed beyond what was measured: the
+        further, the rougher.
 
         Returns:
             Seconds; below 0 where growing cost more than it saved. NaN until
@@ -119,9 +121,15 @@ class Ledger:
         seconds = np.array(
             [each["seconds"] - each["retrace_seconds"] for each in timed]
         )
-        slope, offset = np.polyfit(
-            flops, seconds / examples, 1, w=np.sqrt(examples)
+        growing = np.array([not each.get("settled", 0) for each in timed])
+        columns = [np.ones(len(timed)), flops]
+        if growing.any() and not growing.all():
+            columns.append(growing)
+        weights = np.sqrt(examples)
+        found, *_ = np.linalg.lstsq(
+            (np.array(columns) * weights).T, seconds / examples * weights
         )
+        slope, offset = found[1], found[0]
         traced = self.total("retrace_seconds") - timed[0]["retrace_seconds"]
         added = sum(map(_overhead, self.epochs)) + traced
         full = (slope + offset) * examples.sum()

@@ -73,8 +73,10 @@ def test_the_structure_is_shown_when_it_has_changed(model, tmp_path):
         if structures[epoch] != structures[epoch - 1]
     }
     growth = written(tmp_path, "growth")
-    assert {*growth["structure"]} == changed
-    picture = growth["structure"][0]
+    # Two tags: under one, TensorBoard shows the first of two kinds only.
+    assert {*growth["structure/picture"]} == changed
+    assert {*growth["structure/table"]} == changed
+    picture = growth["structure/picture"][0]
     width, height, image = int(picture[0]), int(picture[1]), picture[2]
     pixels = tf.io.decode_png(image).numpy()
     assert pixels.shape[:2] == (height, width) and np.ptp(pixels) > 100
@@ -84,7 +86,9 @@ def test_without_pictures_there_is_the_table_alone(model, tmp_path):
     x, y = examples(model)
     board = kgp.callbacks.GrowthTensorBoard(tmp_path, pictures=False)
     model.fit(x, y, 16, epochs=2, verbose=0, callbacks=[board])
-    for text in written(tmp_path, "growth")["structure"].values():
+    growth = written(tmp_path, "growth")
+    assert "structure/picture" not in growth
+    for text in growth["structure/table"].values():
         assert "Budget(flops=0.5)" in str(text)
 
 

@@ -270,6 +270,21 @@ def test_seconds_saved_follow_the_line_through_the_times():
     assert ledger.estimated_seconds_saved() == pytest.approx(expected)
 
 
+def test_measuring_until_it_is_settled_is_no_cost_of_size():
+    """As above, but 3 s for measuring while the structure changes."""
+    ledger = Ledger(1000)
+    for flops, settled in [(0.25, 0), (0.5, 0), (0.75, 0), (0.5, 1), (0.5, 1)]:
+        ledger.add(
+            examples=100,
+            flops=flops,
+            settled=bool(settled),
+            seconds=2 + 10 * flops + 3 * (not settled),
+            retrace_seconds=0.0,
+        )
+    expected = 5 * 12 - (7.5 + 10 + 12.5 + 7 + 7)
+    assert ledger.estimated_seconds_saved() == pytest.approx(expected)
+
+
 def test_one_size_tells_nothing_of_seconds_saved():
     ledger = Ledger(1000)
     assert np.isnan(ledger.estimated_seconds_saved())
