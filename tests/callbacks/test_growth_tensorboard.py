@@ -13,6 +13,7 @@ from tests.networks import examples
 from tests.networks import grow
 from tests.networks import residual
 
+pytest.importorskip("matplotlib")
 pytest.importorskip("tensorboard")
 
 
