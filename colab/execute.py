@@ -66,33 +66,38 @@ def execute(notebook, folder):
 
 def clean(outputs):
     """Outputs without noise and without what differs from run to run."""
-    joined = []
-    for output in outputs:
-        last = joined[-1] if joined else {}
-        if output.get("name") and output.get("name") == last.get("name"):
-            last.text += output.text
-        else:
-            joined.append(output)
     kept = []
-    for output in joined:
+    for output in outputs:
+        last = kept[-1] if kept else {}
         if output.output_type == "stream":
-            text = _COLORS.sub("", output.text)
-            lines = text.splitlines(keepends=True)
             if output.name == "stderr":
-                lines = [line for line in lines if not _NOISE.match(line)]
-            # Of a progress bar, what a terminal shows in the end.
-            output.text = "".join(
-                line.rstrip("\n").rstrip("\r").rpartition("\r")[2] + "\n"
-                for line in "".join(lines).split("\n")
-            ).rstrip("\n")
-            output.text += "\n"
-            if not output.text.strip():
+                lines = output.text.splitlines(keepends=True)
+                output.text = "".join(
+                    line for line in lines if not _NOISE.match(line)
+                )
+            if not output.text:
+                continue
+            if last.get("name") == output.name:
+                last.text += output.text
                 continue
         elif "text/plain" in output.get("data", {}):
             text = _COLORS.sub("", output.data["text/plain"])
             output.data["text/plain"] = _ADDRESS.sub("", text)
         kept.append(output)
+    for output in kept:
+        if output.output_type == "stream":
+            output.text = _as_shown(output.text)
     return kept
+
+
+def _as_shown(text):
+    """What a terminal shows in the end, without its colors.
+
+    A progress bar goes back to the start of its line again and again.
+    """
+    lines = _COLORS.sub("", text).rstrip("\n").split("\n")
+    shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in lines]
+    return "\n".join(shown) + "\n"
 
 
 def main():

@@ -30,7 +30,6 @@ PICTURES = {"benchmarks/results": "assets/results"}
 # The order of the tutorials; notebooks that are not named come last.
 ORDER = [
     "quickstart",
-    "grow_a_classifier",
     "your_own_model",
     "language_model",
     "to_the_device",

@@ -37,7 +37,12 @@ def table(header, rows, totals=(), left=1):
             grid.add_row(*map(rich.text.Text, row))
     text = io.StringIO()
     console = rich.console.Console(
-        file=text, width=_WIDTH, color_system=None, legacy_windows=False
+        file=text,
+        width=_WIDTH,
+        color_system=None,
+        legacy_windows=False,
+        # In a notebook it would show the table at once, and return nothing.
+        force_jupyter=False,
     )
     console.print(grid)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

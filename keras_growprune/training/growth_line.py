@@ -69,7 +69,7 @@ class GrowthLine:
             blueprint.map.widths(before.units), before.gates
         )["cost"]
         now = self._controller.network.fractions()["cost"]
-        return "grown" if now > old else "pruned" if now < old else "as it was"
+        return "grown" if now > old else "pruned" if now < old else "kept"
 
     def _text(self, before):
         controller = self._controller

@@ -61,6 +61,7 @@ def _skip_what_is_missing(code):
             pytest.skip(f"needs {word}, which this Keras does not have")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name,block", list(_found()))
 def test_example_runs(name, block, tmp_path, monkeypatch):
     _skip_what_is_missing(block.code)

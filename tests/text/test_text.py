@@ -28,6 +28,11 @@ def test_wide_cells_are_never_broken():
     assert f"│ {long} │" in table(("name",), [(long,)])
 
 
+def test_in_a_notebook_the_text_is_returned_too(monkeypatch):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert "│ 1 │" in table(("a",), [("1",)])
+
+
 def test_bars_are_eighths_and_a_dot_for_nothing():
     assert bars([0, 0.01, 0.125, 0.126, 0.5, 0.99, 1]) == "·▁▁▂▄██"
 

@@ -11,7 +11,7 @@ from tests.networks import examples
 from tests.networks import grow
 from tests.networks import residual
 
-LABELS = "seed|begins|grown|pruned|as it was|settled"
+LABELS = "seed|begins|grown|pruned|kept|settled"
 
 
 def train(model, **kwargs):
