@@ -34,11 +34,12 @@ class LatencyCost(WeightwiseCost):
             channel_map, [m.weight for m in found], profile.constant
         )
 
-    def _cost_of_weights(self, first, second):
-        lengths = [first, np.where(self._has_second, second, np.nan)]
-        outputs = np.where(self._has_second, second, first) * self._outputs
-        features = layer_features(self._times, lengths, outputs, *self._blocks)
-        return np.sum(features * self._factors, axis=-1)
+    def _cost_of_weights(self, first, second, rows):
+        has_second, times = self._has_second[rows], self._times[rows]
+        lengths = [first, np.where(has_second, second, np.nan)]
+        outputs = np.where(has_second, second, first) * self._outputs[rows]
+        features = layer_features(times, lengths, outputs, *self._blocks)
+        return np.sum(features * self._factors[rows], axis=-1)
 
 
 def layer_features(times, lengths, outputs, block, input_block):

@@ -261,11 +261,7 @@ class Market:
         Returns:
             Array `(groups + gates,)`.
         """
-        groups, variants = len(self.widths), np.arange(len(to))
-        state = np.append(self.widths, self.gates)
-        states = np.tile(state, (len(to), 1))
-        states[variants, variants] = to
-        return self.space.cost(states[:, :groups], states[:, groups:] > 0)
+        return self.space.costs_of_changes(self.widths, self.gates, to)
 
     def differs(self, cost):
         """Whether a cost is another one than the network's.

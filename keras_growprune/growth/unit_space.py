@@ -18,7 +18,9 @@ class UnitSpace:
         gate_kinds: Integer array of shape `(gates,)`. Gated layers of one kind
             are expected to be worth about the same.
         cost: Maps widths `(..., groups)` and gates `(..., gates)` to costs
-            `(...)`.
+            `(...)`. If it has a method `of_changes`, as costs of
+            `keras_growprune.cost` do, decisions are faster: see
+            `costs_of_changes`.
         least: Integer array of shape `(groups,)`, the smallest width at which
             a group still says anything. Defaults to `None`: 1.
 
@@ -100,6 +102,25 @@ class UnitSpace:
         """
         multiple = self.multiples[group]
         return min((width // multiple + 1) * multiple, self.sizes[group])
+
+    def costs_of_changes(self, widths, gates, to):
+        """Costs of structures that differ from one in one place.
+
+        Args:
+            widths: Integer array `(groups,)`.
+            gates: Boolean array `(gates,)`.
+            to: Array `(groups + gates,)`: what each width and each gate is
+                changed to, in a structure of its own.
+
+        Returns:
+            Array `(groups + gates,)`.
+        """
+        of_changes = getattr(self.cost, "of_changes", None)
+        if of_changes is not None:
+            return of_changes(widths, gates, to)
+        states = np.tile(np.append(widths, gates), (len(to), 1))
+        np.fill_diagonal(states, to)
+        return self.cost(states[:, : len(widths)], states[:, len(widths) :] > 0)
 
     def unit_costs(self, widths, gates):
         """What one unit of each group costs at the present widths.

@@ -19,6 +19,17 @@ def check_factor(name, value):
         )
 
 
+def check_size_of_images(input_shape):
+    """The height and the width of images, which must be known."""
+    size = tuple(input_shape)[:2]
+    if len(input_shape) != 3 or None in size:
+        raise ValueError(
+            "Argument `input_shape` must be (height, width, channels) of a "
+            f"fixed size. Received: input_shape={input_shape!r}"
+        )
+    return size
+
+
 def blocks_of_depth(depth, others):
     """Blocks in each of three stages of a residual network.
 
@@ -62,13 +73,14 @@ class BuildingBlocks:
             keras.regularizers.L2(weight_decay) if weight_decay else None
         )
 
-    def convolution(self, x, filters, size, strides=1):
+    def convolution(self, x, filters, size, strides=1, dilation_rate=1):
         """Convolution without bias: a norm follows somewhere."""
         layer = GrowableConv2D if self._growable else keras.layers.Conv2D
         return layer(
             max(1, round(filters * self._width)),
             size,
             strides=strides,
+            dilation_rate=dilation_rate,
             padding="same",
             use_bias=False,
             kernel_initializer="he_normal",
@@ -95,3 +107,9 @@ class BuildingBlocks:
         """Global average pooling and a dense layer; returns logits."""
         x = keras.layers.GlobalAveragePooling2D()(x)
         return keras.layers.Dense(classes, kernel_regularizer=self._penalty)(x)
+
+    def classifier_of_pixels(self, x, classes):
+        """A 1 x 1 convolution; returns logits."""
+        return keras.layers.Conv2D(
+            classes, 1, kernel_regularizer=self._penalty
+        )(x)
