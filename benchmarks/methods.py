@@ -116,7 +116,15 @@ def _in_time(task):
     return lambda network: task.profile.milliseconds(network) <= limit
 
 
-def _grow(task, seed, budget=None, epochs=None, rule=None, **schedule):
+def _grow(
+    task,
+    seed,
+    budget=None,
+    epochs=None,
+    rule=None,
+    width_multiple=1,
+    **schedule,
+):
     """Grows a network.
 
     Args:
@@ -124,6 +132,7 @@ def _grow(task, seed, budget=None, epochs=None, rule=None, **schedule):
         budget: A `kgp.Budget`. Defaults to half the FLOPs.
         epochs: Epochs, if not those of the preset.
         rule: The growth rule. Defaults to the library's default.
+        width_multiple: As in `GrowPruneModel`.
         **schedule: What is to differ from the rule's default schedule.
     """
     budget = budget or kgp.Budget(flops=BUDGET)
@@ -140,6 +149,7 @@ def _grow(task, seed, budget=None, epochs=None, rule=None, **schedule):
             }
         ),
         rule=rule,
+        width_multiple=width_multiple,
         seed=seed,
     )
     run = task.train(model, seed, epochs)
@@ -157,6 +167,11 @@ def _grow(task, seed, budget=None, epochs=None, rule=None, **schedule):
 def grown(task, seed):
     """Grown and pruned by the default rule."""
     return _grow(task, seed)
+
+
+def grown_in_eights(task, seed):
+    """The default rule, with widths that a processor computes fast."""
+    return _grow(task, seed, width_multiple=8)
 
 
 def grown_in_time(task, seed, epochs=None, **schedule):
@@ -279,6 +294,7 @@ METHODS = {
         magnitude_pruning,
         paper,
         grown,
+        grown_in_eights,
         grown_long,
         grown_shallow_seed,
         grown_in_time,
@@ -301,6 +317,7 @@ IN_TIME = (
 # Methods whose final structure is trained from scratch as well.
 GROWN = (
     "grown",
+    "grown_in_eights",
     "grown_in_time",
     "grown_in_time_narrow_seed",
     "grown_long",

@@ -17,7 +17,8 @@ def time_cell(task, cell):
         the final network), `training` (the whole training, with what
         restructuring and retracing took), `tensorflow` (inference, at the
         batch size of training) and `litert` (inference, batch 1, one
-        thread); and `predicted`, the profile's prediction of `step`.
+        thread); and `predicted`, the prediction of `step` by the task's
+        profile, if it has one.
     """
     phases = [
         (epochs, task.structure(widths, np.array(gates, bool)))
@@ -45,12 +46,11 @@ def time_cell(task, cell):
             [networks[0], final], runtime, batch_size, rounds=15
         )
         ratios[runtime] = after / before
-    predicted = [
-        task.profile.milliseconds(network) for network in (final, networks[0])
-    ]
+    if task.profile is not None:
+        after, before = map(task.profile.milliseconds, (final, networks[0]))
+        ratios["predicted"] = after / before
     return {
         "step": steps[different.index(phases[-1][1])] / full,
-        "predicted": predicted[0] / predicted[1],
         "training": (1 + cell["retrace_share"])
         * trained
         / (full * task.preset.epochs),

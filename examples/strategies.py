@@ -50,7 +50,7 @@ class Strategy:
 
     Attributes:
         replicas: Copies of a network that share each batch.
-        workers: As above.
+        worker, workers: As above.
         is_chief: Whether this process prints and writes files.
         trains_plain_networks: Whether networks of plain Keras can be trained.
             Keras 3 itself does not train under several workers; a
@@ -61,6 +61,7 @@ class Strategy:
         self._strategy = strategy
         self.replicas = strategy.num_replicas_in_sync if strategy else 1
         self.workers = workers
+        self.worker = worker
         self.is_chief = worker == 0
         self.trains_plain_networks = workers == 1
 
@@ -70,13 +71,19 @@ class Strategy:
             return contextlib.nullcontext()
         return self._strategy.scope()
 
-    def prepared(self, data):
-        """A `tf.data.Dataset` of whole batches, to be given to `fit`."""
+    def prepared(self, data, is_dealt_out=False):
+        """A `tf.data.Dataset` of whole batches, to be given to `fit`.
+
+        Args:
+            data: The `tf.data.Dataset`.
+            is_dealt_out: Whether each worker's reads another part already.
+        """
         if self.workers == 1:
             return data
         # Each worker reads all of it, and trains on its part of each batch.
         # Otherwise TensorFlow looks for files to deal out.
-        policy = tf.data.experimental.AutoShardPolicy.DATA
+        policies = tf.data.experimental.AutoShardPolicy
+        policy = policies.OFF if is_dealt_out else policies.DATA
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = policy
         return data.with_options(options)

@@ -1,0 +1,284 @@
+r"""Grows a network for semantic segmentation, from a set like PASCAL VOC 2012.
+
+    python examples/segmentation.py --data=~/VOCdevkit/VOC2012 --size=128
+    python examples/segmentation.py --data=voc --model=deeplab_v3 --size=513 \
+        --backbone=grown_imagenet/compact.keras --precision=mixed_bfloat16 \
+        --strategy=mirrored
+    python examples/segmentation.py --data=DIR --networks=full,narrow,grown
+
+Trains a U-Net or a DeepLabV3 (on a ResNet-50, or -101 with `--depth`), which
+grows and prunes itself inside `fit`; with `--networks` also the full network
+and the uniformly narrow one within the same budget, by the same schedule.
+Reports the mean intersection over union (mIoU) on whole images of the list
+`val`, without void pixels; writes the grown network as a SavedModel and as a
+plain `.keras` file, and draws what it predicts.
+
+`--backbone` is a classifier whose body and weights a DeepLabV3 begins with,
+such as what `examples/imagenet.py` writes; from the whole of it the network is
+then pruned, instead of grown from a seed.
+"""
+
+import pathlib
+
+import keras
+import numpy as np
+import segmentation_data
+import segmentation_pictures
+import segmentation_training
+import strategies
+import tables
+import time_left
+from absl import app
+from absl import flags
+from absl import logging
+
+import keras_growprune as kgp
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(strategies)
+
+flags.DEFINE_string(
+    "data",
+    None,
+    "Folder with JPEGImages, SegmentationClass and ImageSets, or above it; or "
+    "'voc': PASCAL VOC 2012, downloaded by TFDS.",
+    required=True,
+)
+flags.DEFINE_string("train", "train", "List of the images to train on.")
+flags.DEFINE_enum("model", "unet", ["unet", "deeplab_v3"], "Network.")
+flags.DEFINE_list(
+    "networks", ["grown"], "What to train: full, narrow and grown."
+)
+flags.DEFINE_enum("depth", "50", ["50", "101"], "Depth of DeepLabV3's body.")
+flags.DEFINE_string(
+    "backbone", None, "File of a classifier whose body DeepLabV3 begins with."
+)
+flags.DEFINE_integer("filters", 16, "Filters of a U-Net's first level.")
+flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
+flags.DEFINE_integer("size", 128, "Height and width of what is trained on.")
+flags.DEFINE_float(
+    "budget", 0.5, "Cost of the final network, of the full one's."
+)
+flags.DEFINE_enum("measure", "flops", ["flops", "params"], "What is bounded.")
+flags.DEFINE_integer("width_multiple", 1, "Widths are multiples of this.")
+flags.DEFINE_integer("epochs", 50, "Epochs.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 16, "Batch size.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate.")
+flags.DEFINE_float("weight_decay", 1e-4, "L2 penalty on kernels.")
+flags.DEFINE_enum(
+    "precision",
+    "float32",
+    ["float32", "mixed_bfloat16", "mixed_float16"],
+    "Mixed ones compute in 16 bits: bfloat16 on TPUs and newer GPUs.",
+)
+flags.DEFINE_integer("seed", 0, "Seed of weights, order and growing.")
+flags.DEFINE_string(
+    "output", "grown_segmentation", "Folder for what is written."
+)
+flags.DEFINE_string(
+    "backup",
+    None,
+    "Folder for backups of the growing network, of this run alone: started "
+    "again by the same command, it goes on after its last epoch.",
+)
+_NETWORKS = ("full", "narrow", "grown")
+
+
+def network(classes, width=1.0, growable=False):
+    """`(inputs, outputs)` of a network."""
+    shape = (FLAGS.size, FLAGS.size, 3)
+    arguments = dict(
+        width=FLAGS.width * width,
+        growable=growable,
+        weight_decay=FLAGS.weight_decay,
+    )
+    if FLAGS.model == "unet":
+        return kgp.models.unet(shape, classes, FLAGS.filters, **arguments)
+    body = FLAGS.backbone and keras.models.load_model(FLAGS.backbone)
+    return kgp.models.deeplab_v3(
+        shape, classes, int(FLAGS.depth), backbone=body, **arguments
+    )
+
+
+def narrow_network(classes, cost_of, limit):
+    """The widest uniformly narrow network of at most `limit`."""
+    for width in np.arange(64, 0, -1) / 64:
+        model = keras.Model(*network(classes, float(width)))
+        if cost_of(model) <= limit:
+            return model
+    raise app.UsageError(f"No narrow network is within --budget={FLAGS.budget}")
+
+
+def growing_network(classes):
+    """The network that grows; or, with a trained body, that is pruned."""
+    budget = kgp.Budget(**{FLAGS.measure: FLAGS.budget})
+    arguments = dict(width_multiple=FLAGS.width_multiple, seed=FLAGS.seed)
+    if FLAGS.backbone:
+        plain = keras.Model(*network(classes))
+        return kgp.growable(plain, budget, start="weights", **arguments)
+    return kgp.GrowPruneModel(
+        *network(classes, growable=True), budget, **arguments
+    )
+
+
+def train(model, data, strategy, callbacks=()):
+    """Trains a model; returns `(mIoU, seconds)`."""
+    training, evaluation = data
+    with strategy.scope():
+        segmentation_training.compile_model(
+            model, len(training) * FLAGS.epochs, FLAGS.learning_rate
+        )
+    _, seconds = segmentation_training.fit(
+        model,
+        strategy.prepared(training),
+        FLAGS.epochs,
+        callbacks=[time_left.TimeLeft(), *callbacks],
+        verbose=2,
+    )
+    scores = model.evaluate(evaluation, verbose=0, return_dict=True)
+    return scores["miou"], seconds
+
+
+def row_of(name, model, training_flops, miou, seconds):
+    """What the table says of a network."""
+    return dict(
+        name=name,
+        miou=miou,
+        flops=kgp.count_flops(model),
+        params=model.count_params(),
+        training=training_flops,
+        seconds=seconds,
+    )
+
+
+def print_table(rows, full):
+    """Prints what was reached, beside the full network as far as known."""
+    print(
+        f"\n{'network':<18}{'mIoU':>8}{'FLOPs':>26}{'parameters':>22}"
+        f"{'training FLOPs':>18}{'seconds':>16}"
+    )
+    for row in rows:
+        cells = [
+            tables.cell(row[key], full.get(key, np.nan), form)
+            for key, form in (
+                ("flops", ",.0f"),
+                ("params", ",.0f"),
+                ("training", ".3g"),
+                ("seconds", ".0f"),
+            )
+        ]
+        print(
+            f"{row['name']:<18}{row['miou']:>8.2%}{cells[0]:>26}"
+            f"{cells[1]:>22}{cells[2]:>18}{cells[3]:>16}"
+        )
+
+
+def load():
+    """`(training images, images for evaluation, number of classes)`."""
+    try:
+        folder = segmentation_data.folder_of(FLAGS.data)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
+    train = segmentation_data.load(folder, FLAGS.train)
+    evaluation = segmentation_data.load(folder, "val")
+    classes = max(train.count_classes(), evaluation.count_classes())
+    print(
+        f"{len(train)} images to train on, {len(evaluation)} to evaluate, "
+        f"{classes} classes",
+        flush=True,
+    )
+    return train, evaluation, classes
+
+
+def batches(train_split, evaluation_split, strategy):
+    """`(batches to train on, batches to evaluate)`."""
+    if len(train_split) < FLAGS.batch_size:
+        raise app.UsageError(
+            f"--batch_size={FLAGS.batch_size} is more than the "
+            f"{len(train_split)} images."
+        )
+    evaluated = strategy.batch_size(len(evaluation_split), FLAGS.batch_size)
+    return (
+        segmentation_data.training_batches(
+            train_split, FLAGS.size, FLAGS.batch_size, FLAGS.seed
+        ),
+        segmentation_data.evaluation_batches(
+            evaluation_split, FLAGS.size, evaluated
+        ),
+    )
+
+
+def train_networks(strategy):
+    """Trains the networks, and tells how they compare."""
+    unknown = set(FLAGS.networks) - set(_NETWORKS)
+    if unknown:
+        raise app.UsageError(f"--networks must be of {_NETWORKS}: {unknown}")
+    keras.mixed_precision.set_global_policy(FLAGS.precision)
+    train_split, evaluation_split, classes = strategy.load(load)
+    data = batches(train_split, evaluation_split, strategy)
+    with strategy.scope():
+        keras.utils.set_random_seed(FLAGS.seed)
+        full = keras.Model(*network(classes))
+    images = FLAGS.batch_size * len(data[0]) * FLAGS.epochs
+
+    def plain_row(name, model, trains=True):
+        flops = 3 * images * kgp.count_flops(model)
+        result = np.nan, np.nan
+        if trains:
+            print(f"training the {name} network", flush=True)
+            result = train(model, data, strategy)
+        return row_of(name, model, flops, *result)
+
+    whole = plain_row("full", full, "full" in FLAGS.networks)
+    rows = [whole] if "full" in FLAGS.networks else []
+    if "narrow" in FLAGS.networks:
+        cost = {"flops": kgp.count_flops, "params": lambda m: m.count_params()}
+        limit = FLAGS.budget * whole[FLAGS.measure]
+        with strategy.scope():
+            keras.utils.set_random_seed(FLAGS.seed)
+            narrow = narrow_network(classes, cost[FLAGS.measure], limit)
+        rows.append(plain_row("uniformly narrow", narrow))
+    if "grown" in FLAGS.networks:
+        with strategy.scope():
+            keras.utils.set_random_seed(FLAGS.seed)
+            model = growing_network(classes)
+        print(f"growing within {FLAGS.budget:.0%} of {FLAGS.measure}")
+        callbacks = []
+        if FLAGS.backup:
+            callbacks.append(kgp.callbacks.BackupAndRestore(FLAGS.backup))
+        result = train(model, data, strategy, callbacks)
+        training = model.ledger.total("training_flops")
+        rows.append(row_of("grown", model.compact(), training, *result))
+        if strategy.is_chief:
+            write(model, evaluation_split, data[1])
+    print_table(rows, whole)
+
+
+def write(model, split, batches):
+    """Writes the grown network, and draws what it predicts."""
+    folder = pathlib.Path(FLAGS.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.structure_summary()
+    small = model.compact()
+    small.save(folder / "compact.keras")
+    model.export(folder / "saved_model", overwrite=True, verbose=False)
+    print(f"wrote {folder / 'compact.keras'} and {folder / 'saved_model'}")
+    images, masks = next(iter(batches))
+    segmentation_pictures.draw(
+        small, images, masks, split.palette(), folder / "predictions.png"
+    )
+    print(f"drew {folder / 'predictions.png'}")
+    try:
+        kgp.plot_growth(model, folder / "growth.png")
+    except ImportError as error:
+        print(f"left out the picture of growing: {error}")
+
+
+def main(argv):
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    strategies.run(train_networks)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,240 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+import segmentation_data
+import segmentation_pictures
+import segmentation_training
+from PIL import Image
+
+from keras_growprune import models
+from tests.examples import small_images
+from tests.examples.running import run_example
+
+VOID = segmentation_data.VOID
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return small_images.write(tmp_path)
+
+
+def test_a_set_is_found_from_any_folder_above_it(folder):
+    for above in (folder, folder.parent, folder.parents[1]):
+        assert segmentation_data.folder_of(str(above)) == folder
+
+
+def test_a_folder_without_a_set_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="JPEGImages.*Received"):
+        segmentation_data.folder_of(str(tmp_path))
+
+
+def test_voc_is_where_tfds_has_unpacked_it(folder, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    asked = []
+
+    def downloaded(manager, url):
+        asked.append(url)
+        return folder.parents[1]
+
+    monkeypatch.setattr(
+        tfds.download.DownloadManager, "download_and_extract", downloaded
+    )
+    assert segmentation_data.folder_of("voc") == folder
+    assert [url.rsplit("/", 1)[1] for url in asked] == [
+        "VOCtrainval_11-May-2012.tar"
+    ]
+
+
+def test_masks_are_indices_of_their_palette(folder):
+    split = segmentation_data.load(folder, "train")
+    assert len(split) == 6
+    assert split.count_classes() == 3
+    assert split.largest_size() == (24, 20)
+    mask = segmentation_data.read_mask(split.masks[1])
+    assert mask.shape == (24, 20)
+    assert set(np.unique(mask)) == {0, 2, VOID}
+    expected = small_images.PALETTE[:3]
+    np.testing.assert_array_equal(split.palette()[:3], expected)
+    assert split.palette()[VOID].tolist() == [255, 255, 255]
+
+
+def test_whole_images_are_evaluated_with_void_around_them(folder):
+    split = segmentation_data.load(folder, "val")
+    ((images, masks),) = segmentation_data.evaluation_batches(split, 32, 4)
+    assert images.shape == (4, 32, 32, 3) and masks.shape == (4, 32, 32)
+    for index, mask in enumerate(masks.numpy()):
+        expected = segmentation_data.read_mask(split.masks[index])
+        np.testing.assert_array_equal(mask[:24, :20], expected)
+        assert np.all(mask[24:] == VOID) and np.all(mask[:, 20:] == VOID)
+    assert np.all(images.numpy()[:, 24:] == 0)
+    assert -1 <= images.numpy().min() < images.numpy().max() <= 1
+
+
+def test_images_larger_than_the_network_are_refused(folder):
+    split = segmentation_data.load(folder, "val")
+    with pytest.raises(ValueError, match="size=16.*24, 20"):
+        segmentation_data.evaluation_batches(split, 16, 4)
+
+
+def batches(folder, seed, **kwargs):
+    split = segmentation_data.load(folder, "train")
+    data = segmentation_data.training_batches(split, 32, 3, seed, **kwargs)
+    return [[part.numpy() for part in batch] for batch in data]
+
+
+def test_masks_follow_their_images_through_scaling_and_mirroring(folder):
+    for images, masks in batches(folder, 0):
+        assert images.shape == (3, 32, 32, 3) and masks.shape == (3, 32, 32)
+        red = images[..., 0] - images[..., 2]
+        # Where scaling has mixed no colours: in the squares and out of them.
+        assert np.mean(red[masks == 1] > 0.6) > 0.9
+        assert np.mean(red[masks == 2] < -0.6) > 0.9
+        assert np.mean(np.abs(red[masks == 0]) < 0.6) > 0.95
+
+
+def test_a_seed_gives_the_same_batches_and_another_one_others(folder):
+    first, again, other = (batches(folder, seed) for seed in (0, 0, 1))
+    for (x, y), (x2, y2) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(x, x2)
+        np.testing.assert_array_equal(y, y2)
+    assert not np.array_equal(first[0][0], other[0][0])
+
+
+def test_without_scaling_an_image_that_fits_is_there_as_a_whole(folder):
+    split = segmentation_data.load(folder, "train")
+    counts = sorted(
+        np.sum(segmentation_data.read_mask(path) == VOID)
+        for path in split.masks
+    )
+    outside = 32 * 32 - 24 * 20
+    found = sorted(
+        np.sum(mask == VOID) - outside
+        for _, masks in batches(folder, 0, scales=(1.0, 1.0))
+        for mask in masks
+    )
+    assert found == counts
+
+
+def test_mean_iou_leaves_void_out():
+    metric = segmentation_training.MeanIoU(3)
+    masks = np.array([[[0, 0, 1, VOID]]])
+    logits = np.eye(3)[np.array([[[0, 1, 1, 2]]])]
+    metric.update_state(masks, logits)
+    # Of class 0 one of two, of class 1 one of two; class 2 is nowhere.
+    assert float(metric.result()) == pytest.approx(0.5)
+    again = segmentation_training.MeanIoU.from_config(metric.get_config())
+    assert again.classes == 3
+
+
+def test_the_learning_rate_falls_to_nothing_by_a_polynomial():
+    model = keras.Model(*models.unet((8, 8, 3), 3, filters=2, levels=1))
+    segmentation_training.compile_model(model, steps=10, learning_rate=0.2)
+    rate = model.optimizer._learning_rate
+    assert float(rate(0)) == pytest.approx(0.2)
+    assert float(rate(5)) == pytest.approx(0.2 * 0.5**0.9)
+    assert float(rate(10)) == 0
+
+
+def test_void_pixels_add_nothing_to_the_loss():
+    model = keras.Model(*models.unet((8, 8, 3), 3, filters=2, levels=1))
+    segmentation_training.compile_model(model, steps=10)
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    masks = np.zeros((2, 8, 8), int)
+    masks[1] = VOID
+    both = model.evaluate(images, masks, verbose=0)[0]
+    known = model.evaluate(images[:1], masks[:1], verbose=0)[0]
+    assert both == pytest.approx(known, rel=1e-4)
+
+
+def test_a_picture_has_images_masks_and_predictions(tmp_path):
+    class Always2:
+        def predict(self, images, **_):
+            return np.eye(3)[np.full(images.shape[:3], 2)]
+
+    masks = np.zeros((2, 6, 5), int)
+    masks[0, 0, 0] = VOID
+    palette = np.zeros((256, 3), "uint8")
+    palette[2], palette[VOID] = (9, 8, 7), (255, 255, 255)
+    path = tmp_path / "x.png"
+    segmentation_pictures.draw(
+        Always2(), np.zeros((2, 6, 5, 3)), masks, palette, path
+    )
+    picture = np.array(Image.open(path))
+    assert picture.shape == (2 * (6 + 8), 3 * (5 + 8), 3)
+    predicted = picture[4:10, 2 * 13 + 4 : 2 * 13 + 9]
+    assert predicted[1, 1].tolist() == [9, 8, 7]
+    assert predicted[0, 0].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["grown"],
+        pytest.param(
+            ["full", "uniformly narrow", "grown"], marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_example_grows_a_u_net_beside_the_others(tmp_path, names):
+    data = small_images.write(tmp_path / "data", (16, 16), train=8)
+    output = run_example(
+        "segmentation",
+        f"--data={data}",
+        f"--output={tmp_path / 'out'}",
+        f"--networks={','.join(name.split()[-1] for name in names)}",
+        "--size=16",
+        "--filters=4",
+        "--epochs=3",
+        "--batch_size=4",
+        f"--backup={tmp_path / 'backup'}",
+    )
+    rows = re.findall(
+        r"^(full|uniformly narrow|grown) +[\d.]+% +[\d,]+ \(([\d.]+)\)",
+        output,
+        re.MULTILINE,
+    )
+    assert [row[0] for row in rows] == names
+    assert all(float(row[1]) <= 0.5 for row in rows if row[0] != "full")
+    small = keras.models.load_model(tmp_path / "out" / "compact.keras")
+    assert small.output_shape == (None, 16, 16, 3)
+    for name in ("predictions.png", "growth.png", "saved_model"):
+        assert (tmp_path / "out" / name).exists(), name
+
+
+@pytest.mark.slow
+def test_example_prunes_a_deeplab_on_a_trained_body(tmp_path):
+    data = small_images.write(tmp_path / "data", (33, 33))
+    body = keras.Model(
+        *models.bottleneck_resnet((32, 32, 3), 5, width=0.0625, growable=False)
+    )
+    body.save(tmp_path / "body.keras")
+    output = run_example(
+        "segmentation",
+        f"--data={data}",
+        f"--output={tmp_path / 'out'}",
+        "--model=deeplab_v3",
+        f"--backbone={tmp_path / 'body.keras'}",
+        "--width=0.0625",
+        "--size=33",
+        "--epochs=3",
+        "--batch_size=2",
+    )
+    (share,) = re.findall(r"^grown +[\d.]+% +[\d,]+ \(([\d.]+)\)", output, re.M)
+    assert float(share) <= 0.5
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("--networks=wide", "--networks must be of"),
+        ("--batch_size=99", "more than the"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused(folder, flag, message):
+    from absl import app
+
+    with pytest.raises(app.UsageError, match=message):
+        run_example("segmentation", f"--data={folder}", "--size=32", flag)
