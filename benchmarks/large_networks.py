@@ -1,0 +1,257 @@
+r"""What growing the papers' large networks takes, at their full sizes.
+
+    python benchmarks/large_networks.py
+    python benchmarks/large_networks.py --memory
+    python benchmarks/large_networks.py --input_pipeline
+
+The first one builds each network at its full input size, changes it to a random
+structure and compares what the compact network answers; then it grows it under
+half of the FLOPs, on small images (decisions and changes do not depend on their
+size), and tells what the changes of structure took, and which share of the full
+network's weights was on the device. `--memory` measures the largest resident
+memory in training steps of a ResNet-50, each network in a process of its own.
+`--input_pipeline` measures how many photographs a second one core prepares.
+"""
+
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+import keras
+import memory
+import numpy as np
+import tensorflow as tf
+from absl import app
+from absl import flags
+from absl import logging
+
+import keras_growprune as kgp
+
+FLAGS = flags.FLAGS
+_SIZES = {
+    "resnet_50": (224, 64),
+    "mobilenet": (224, 64),
+    "wrn_28_10": (32, 32),
+    "deeplab_v3_resnet_101": (513, 65),
+}
+_MEMORY = ("full, plain Keras", "full, growing", "quarter, growing")
+flags.DEFINE_list("networks", list(_SIZES), "Networks.")
+flags.DEFINE_integer("periods", 9, "Changes until the structure is settled.")
+flags.DEFINE_bool("memory", False, "Measure memory instead.")
+flags.DEFINE_bool("input_pipeline", False, "Measure the input instead.")
+flags.DEFINE_integer("batch_size", 32, "Images in a step, for memory.")
+flags.DEFINE_enum("case", None, _MEMORY, "Set by this program itself.")
+flags.DEFINE_integer("files", 512, "Photographs, for the input.")
+
+
+def network(name, size, growable=True):
+    shape = (size, size, 3)
+    if name == "resnet_50":
+        return kgp.models.bottleneck_resnet(shape, growable=growable)
+    if name == "mobilenet":
+        return kgp.models.mobilenet(shape, growable=growable)
+    if name == "wrn_28_10":
+        return kgp.models.wide_resnet(shape, growable=growable)
+    return kgp.models.deeplab_v3(shape, depth=101, growable=growable)
+
+
+def growing(name, size, budget=0.5, **kwargs):
+    model = kgp.GrowPruneModel(
+        *network(name, size), kgp.Budget(flops=budget), seed=0, **kwargs
+    )
+    return compiled(model)
+
+
+def compiled(model):
+    model.compile(
+        keras.optimizers.SGD(0.01, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model
+
+
+def examples(model, count):
+    random = np.random.default_rng(0)
+    images = random.normal(size=(count, *model.input_shape[1:]))
+    labels = random.integers(0, 10, (count, *model.output_shape[1:-1]))
+    return images.astype("float32"), labels
+
+
+def random_structure(model, random):
+    units = random.random(model.structure.units.shape) < 0.6
+    for group in model.groups:
+        units[group.start + random.integers(group.size)] = True
+    gates = random.random(model.structure.gates.shape) < 0.6
+    return kgp.Structure(units, gates)
+
+
+def compact_error(model):
+    """Largest difference to the compact network, of the largest output."""
+    random = np.random.default_rng(0)
+    for variable in model.variables:  # so that an error would show
+        if variable.name == "moving_variance":
+            variable.assign(random.uniform(2.0, 4.0, variable.shape))
+        elif variable.name in ("beta", "moving_mean"):
+            variable.assign(random.normal(0, 0.1, variable.shape))
+    images, _ = examples(model, 1)
+    answers = np.array(model(images, training=False))
+    others = np.array(model.compact()(images, training=False))
+    return np.max(np.abs(answers - others)) / np.max(np.abs(answers))
+
+
+class WeightsOnTheDevice(keras.callbacks.Callback):
+    """Notes how many weights there are in each epoch."""
+
+    counts = ()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.counts = (*self.counts, self.model.count_params())
+
+
+def measure_growing(name):
+    """Prints a row about one network."""
+    full_size, small_size = _SIZES[name]
+    started = time.perf_counter()
+    model = growing(name, full_size)
+    built = time.perf_counter() - started
+    full = keras.Model(*network(name, full_size, growable=False))
+    random = np.random.default_rng(1)
+    model.restructure(random_structure(model, random))
+    error = compact_error(model)
+    params, flops = full.count_params(), kgp.count_flops(full)
+    del model, full
+
+    model = growing(name, small_size)
+    weights, epochs = WeightsOnTheDevice(), 2 * FLAGS.periods + 2
+    model.fit(
+        *examples(model, 8),
+        batch_size=2,
+        epochs=epochs // 2,
+        growth_epochs=epochs,
+        verbose=0,
+        callbacks=[weights],
+    )
+    changes = [
+        record["restructure_seconds"] for record in model.ledger.epochs[1:]
+    ]
+    changes = [seconds for seconds in changes if seconds > 0.001]
+    print(
+        f"| {name} | {flops / 1e9:.2f} | {params / 1e6:.1f} | {built:.1f} | "
+        f"{statistics.median(changes):.2f} | {max(changes):.2f} | "
+        f"{len(changes)} | {max(weights.counts) / params:.2f} | {error:.0e} |",
+        flush=True,
+    )
+
+
+def measure_memory_of(case):
+    """Prints how much memory training steps of a network need."""
+    if case == "full, plain Keras":
+        model = keras.Model(*network("resnet_50", 224, growable=False))
+    else:
+        # The seed network is what is trained in the first epoch.
+        share = 1.0 if case.startswith("full") else 0.25
+        schedule = kgp.GrowthSchedule(seed_fraction=share, peak=1.0)
+        model = growing("resnet_50", 224, schedule=schedule)
+    model = compiled(model)
+    data = examples(model, FLAGS.batch_size)
+    data = tf.data.Dataset.from_tensors(data).repeat(3)
+    memory.forget_peak()
+    grows = isinstance(model, kgp.GrowPruneModel)
+    more = {"growth_epochs": 1000} if grows else {}
+    model.fit(data, epochs=1, verbose=0, **more)
+    print(memory.peak_mib(), flush=True)
+
+
+def measure_memory():
+    found = {}
+    for case in _MEMORY:
+        output = subprocess.run(
+            [sys.executable, __file__, f"--case={case}", *sys.argv[1:]],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+        found[case] = int(output.split()[-1])
+        share = found[case] / found[_MEMORY[0]]
+        print(f"{case:<20}{found[case]:>8,} MiB  {share:.2f}", flush=True)
+
+
+def photographs(count):
+    """JPEG files of 500 x 375 and about 110 kB, as those of ImageNet."""
+    random = np.random.default_rng(0)
+    files = []
+    for _ in range(count):
+        coarse = random.integers(0, 256, (24, 32, 3)).astype("float32")
+        image = tf.image.resize(coarse, (375, 500), "bicubic")
+        image += random.normal(0, 12, (375, 500, 3))
+        image = tf.cast(tf.clip_by_value(image, 0, 255), tf.uint8)
+        files.append(tf.io.encode_jpeg(image, quality=88).numpy())
+    return files
+
+
+def measure_input():
+    """Prints how many images a second the ImageNet example prepares."""
+    sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
+    import imagenet_data
+
+    files = photographs(FLAGS.files)
+    size = statistics.mean(map(len, files)) / 1000
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    options = tf.data.Options()
+    rates = {}
+    for cores in range(1, (os.cpu_count() or 1) + 1):
+        options.threading.private_threadpool_size = cores
+        for name, picture in (
+            ("training", imagenet_data._cut_out),
+            ("evaluation", imagenet_data._middle),
+        ):
+            data = tf.data.Dataset.from_tensor_slices(files).repeat(3)
+            data = data.map(
+                lambda file, picture=picture: picture(file, 224),
+                num_parallel_calls=cores,
+                deterministic=False,
+            )
+            data = data.batch(64).prefetch(2).with_options(options)
+            started = time.perf_counter()
+            count = sum(len(batch) for batch in data)
+            rates[name] = count / (time.perf_counter() - started)
+        print(
+            f"{cores} cores, files of {size:.0f} kB: "
+            + ", ".join(f"{rate:.0f} {name}" for name, rate in rates.items())
+            + " images a second",
+            flush=True,
+        )
+
+
+def main(argv):
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    if FLAGS.case:
+        measure_memory_of(FLAGS.case)
+        return
+    print(
+        f"Keras {keras.__version__}, TensorFlow {tf.__version__}, Python "
+        f"{platform.python_version()}, {platform.machine()}, "
+        f"{os.cpu_count()} cores"
+    )
+    if FLAGS.memory:
+        measure_memory()
+    elif FLAGS.input_pipeline:
+        measure_input()
+    else:
+        print(
+            "| network | FLOPs, G | parameters, M | built in s | change, "
+            "median s | longest | changes | most weights | error |\n"
+            + "|---" * 9
+            + "|"
+        )
+        for name in FLAGS.networks:
+            measure_growing(name)
+
+
+if __name__ == "__main__":
+    app.run(main)
