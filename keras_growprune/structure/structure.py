@@ -84,6 +84,8 @@ class Structure:
         Args:
             text: What `to_json` returned, or the same written by hand: a
                 group may leave its `units` out and give a `width` alone.
+                Groups and gates may stand in any order: a network finds them
+                by their names.
 
         Raises:
             ValueError: If the text tells no structure.

@@ -68,7 +68,9 @@ class Deployable:
         inputs, outputs = keras_internals.graph_structure(self)
         if structure is None:
             structure = self.structure
-        validation.check_structure(structure, self._growth.network)
+        structure = validation.checked_structure(
+            structure, self._growth.network
+        )
         channel_map = self._growth.blueprint.map
         return untrained_model(channel_map, structure, inputs, outputs)
 

@@ -460,10 +460,12 @@ class GrowPruneModel(
         the outputs.
 
         Args:
-            structure: A `Structure`, with the shapes of `model.structure`.
+            structure: A `Structure` of this network. Its groups and gates are
+                found by their names, where it knows them.
 
         Raises:
-            ValueError: If the shapes differ, or a group would be empty.
+            ValueError: If it has other groups or gates, or a group would be
+                empty.
         """
         self._growth.restructure(structure)
 

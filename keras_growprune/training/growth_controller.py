@@ -355,7 +355,7 @@ class GrowthController:
     @backend.in_scope
     def restructure(self, structure):
         """Sets a structure that the user chose."""
-        validation.check_structure(structure, self.network)
+        structure = validation.checked_structure(structure, self.network)
         state = self.state.copy()
         state.units, state.gates = structure.units, structure.gates
         self._change(state)

@@ -15,6 +15,7 @@ from keras_growprune.growth import SaliencyRule
 from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import Structure
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import in_order_of
 from keras_growprune.structure import producers
 from keras_growprune.training.checked_strategy import check_strategy
 
@@ -218,8 +219,8 @@ def check_not_shared(model, channel_map):
             )
 
 
-def check_structure(structure, network):
-    """Refuses a structure that the network cannot have.
+def checked_structure(structure, network):
+    """Returns a user's structure in the network's order, or refuses it.
 
     Args:
         structure: A `Structure` that a user chose.
@@ -227,21 +228,20 @@ def check_structure(structure, network):
     """
     ours, channel_map = network.structure, network.blueprint.map
     if not isinstance(structure, Structure):
+        fix = ""
+        if isinstance(structure, str):
+            fix = ". Read text with `kgp.Structure.from_json(text)`"
         raise ValueError(
             "Argument `structure` must be a `Structure`, such as "
             f"`model.structure`. Received: structure={structure!r} of type "
-            f"{type(structure).__name__}"
+            f"{type(structure).__name__}{fix}"
         )
-    if (
-        structure.units.shape != ours.units.shape
-        or structure.gates.shape != ours.gates.shape
-    ):
-        raise ValueError(
-            "Argument `structure` must have the shapes of "
-            f"`model.structure`: {ours.units.shape} and "
-            f"{ours.gates.shape}. Received: {structure.units.shape} and "
-            f"{structure.gates.shape}"
-        )
+    structure = in_order_of(
+        structure,
+        ours,
+        "Argument `structure` must have the groups and gates of model "
+        f"`{network.name}`.",
+    )
     widths = channel_map.widths(structure.units)
     for group, width in zip(channel_map.groups, widths):
         if not width:
@@ -249,6 +249,7 @@ def check_structure(structure, network):
                 "Each group must keep at least one unit. Received a "
                 f"structure without any unit of layer `{group.name}`."
             )
+    return structure
 
 
 def check_moment(moment, controller):

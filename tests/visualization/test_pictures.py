@@ -331,7 +331,7 @@ def test_unknown_themes_and_endings_are_refused(resnet, tmp_path):
 def test_a_structure_of_another_network_is_refused(resnet):
     other = grow(conv_chain((4, 6))).structure
     for structure in (other, "now"):
-        with pytest.raises(ValueError, match="must be a `Structure` of model"):
+        with pytest.raises(ValueError, match="Argument `structure` must"):
             plot_structure(resnet, structure=structure)
 
 
