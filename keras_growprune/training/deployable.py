@@ -78,12 +78,13 @@ class Deployable:
         """Refused: `model.compact().quantize(...)` does it."""
         refuse_to_rewrite("quantize", self.name)
 
-    def export(self, filepath, format="tf_saved_model", **options):
+    def export(self, filepath, format=None, **options):
         """Writes the compact network for serving or for a device.
 
         Args:
-            filepath: Where to write.
-            format: `"tf_saved_model"`, `"litert"` or `"onnx"`.
+            filepath: Where to write: a folder, a `.tflite` or an `.onnx` file.
+            format: `"tf_saved_model"`, `"litert"` or `"onnx"`. Defaults to
+                `None`: what the ending of `filepath` tells.
             **options: As in `keras_growprune.export.export_model`, which
                 verifies what it wrote.
 
