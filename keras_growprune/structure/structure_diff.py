@@ -103,7 +103,7 @@ class StructureDiff:
             if group.gained or group.lost
         ]
         rows += [
-            (name, _on(old), _on(new), "on", "", "")
+            (name, _presence(old), _presence(new), "in", "", "")
             for name, (old, new) in self.gates.items()
             if old != new
         ]
@@ -119,5 +119,5 @@ def _signed(count, sign):
     return f"{sign}{count}" if count else ""
 
 
-def _on(gate):
-    return "on" if gate else "off"
+def _presence(gate):
+    return "in" if gate else "out"

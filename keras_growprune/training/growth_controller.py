@@ -55,6 +55,7 @@ class GrowthController:
         flops = blueprint.flops
         self.ledger = Ledger(flops.full if flops else float("nan"))
         self.ledger.full_widths = blueprint.map.sizes
+        self.ledger.live_widths = blueprint.map.live_widths
         self._clock = Clock(self.functions)
         self._sharing = keras_internals.LayerSharing(
             blueprint.map.layers, model

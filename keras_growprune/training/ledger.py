@@ -55,6 +55,8 @@ class Ledger:
         self.traced_anew = {}
         # To print widths as bars.
         self.full_widths = None
+        # Function of widths and gates: what of the widths was computed.
+        self.live_widths = None
 
     def add(self, examples, flops, teacher_flops=0.0, **record):
         """Adds an epoch.
@@ -200,7 +202,10 @@ class Ledger:
     def _bars(self, record):
         if self.full_widths is None or "units" not in record:
             return ""
-        return bars(np.divide(record["units"], self.full_widths), 24)
+        widths = record["units"]
+        if self.live_widths is not None and "gates" in record:
+            widths = self.live_widths(widths, record["gates"])
+        return bars(np.divide(widths, self.full_widths), 24)
 
     def to_arrays(self):
         """Returns the records as a dict of NumPy arrays."""

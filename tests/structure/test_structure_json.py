@@ -149,7 +149,7 @@ def test_a_difference_counts_what_came_and_what_left():
     assert difference
     text = str(difference)
     assert "│ a     │      3 │     3 │    4 │   +1 │   -1 │" in text
-    assert "│ skip  │     on │   off │   on │      │      │" in text
+    assert "│ skip  │     in │   out │   in │      │      │" in text
     assert "1 more without a difference" in text and "│ b " not in text
 
 
