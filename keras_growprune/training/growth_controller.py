@@ -95,6 +95,11 @@ class GrowthController:
         blueprint.rule.start(self.state, blueprint.space, target)
         self.network.gates.push(self.state)
 
+    def is_seed(self):
+        """Whether the network has the widths and gates of the seed."""
+        has_widths = np.array_equal(self.network.widths(), self.seed_widths)
+        return has_widths and np.array_equal(self.state.gates, self.seed_gates)
+
     # The periods of a run
 
     @backend.in_scope
