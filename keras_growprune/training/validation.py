@@ -39,7 +39,10 @@ def check_arguments(inputs, outputs, budget, schedule, width_multiple, seed):
             and hasattr(value, "_functional")
             or not isinstance(value, keras.Sequential)
         )
-        fix = "Pass `model.inputs` and `model.outputs`."
+        fix = (
+            "Pass `model.inputs` and `model.outputs`, or, where its layers are "
+            "plain Keras layers, `kgp.growable(model, budget)`."
+        )
         if not built:
             fix = (
                 "It is a Sequential model that is not built, so it has none "
@@ -128,7 +131,9 @@ def check_network(model, channel_map, width_multiple, multiple):
             + (
                 f"layers that cannot change ({reasons})."
                 if reasons
-                else "none."
+                else "none. A network of plain Keras layers becomes one that "
+                "grows with `kgp.growable(keras.Model(inputs, outputs), "
+                "budget)`."
             )
         )
     for group in channel_map.groups:
@@ -355,5 +360,16 @@ def check_reachable(space, budget, limit, cost):
     (argument, *_) = budget.get_config()
     raise ValueError(
         f"{what}: with this network, `{argument}` can be {shown}. Received: "
-        f"{budget!r}"
+        f"{budget!r}{_meant_fraction(budget)}"
     )
+
+
+def _meant_fraction(budget):
+    """What to say of a count that was perhaps meant as a fraction."""
+    value = budget.value
+    if not isinstance(value, int) or value > 100:
+        return ""
+    what = {"flops": "FLOPs", "params": "parameters"}[budget.measure]
+    count = f"a count of {what}" if value > 1 else f"a single one of the {what}"
+    whole = "all of them are 1.0, " if value == 1 else ""
+    return f". {value} is {count}; {whole}half of the full network's is 0.5."

@@ -137,6 +137,12 @@ def check_ending(path, endings):
     """
     if path is None:
         return
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(
+            "Argument `path` must be the path of a file to write, or None. "
+            f"Received: path={path!r} of type {type(path).__name__}. Pass "
+            "either the model or its history; both know the same."
+        )
     ending = os.path.splitext(os.fspath(path))[1].lower()
     if ending not in endings:
         raise ValueError(

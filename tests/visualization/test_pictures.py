@@ -306,6 +306,22 @@ def test_a_model_without_growth_is_refused():
             plot_growth(given)
 
 
+def test_a_compact_network_is_told_to_know_nothing_of_growth(resnet):
+    with pytest.raises(ValueError, match="compact network no longer knows"):
+        plot_growth(resnet.compact())
+
+
+def test_a_history_in_place_of_a_path_is_refused(resnet):
+    for draw in (plot_growth, plot_structure, animate_growth):
+        with pytest.raises(ValueError, match="type History. Pass either the"):
+            draw(resnet, keras.callbacks.History())
+
+
+def test_costs_have_three_digits(resnet):
+    cost = resnet.ledger.epochs[-1]["cost"]
+    assert f"cost {cost:.3f}" in texts(plot_growth(resnet))
+
+
 def test_two_growing_networks_are_too_many():
     parts = [grow(conv_chain((4, 6)), name=name) for name in ("one", "other")]
     inputs = keras.Input((6, 6, 2))
