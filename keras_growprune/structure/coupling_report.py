@@ -179,6 +179,12 @@ class CouplingReport:
                 )
             )
         lines = _table(rows)
+        if any(" more" in cell for row in rows[1:] for cell in row[2:]):
+            lines += [
+                "",
+                "Long lists are cut. `report.groups` has all of them, each "
+                "with `writers`, `followers` and `why`.",
+            ]
         lines += ["", f"May leave with their branch: {_listed(self.gates, 9)}"]
         lines += ["", "Cannot change their width:"]
         for name, reason in self.frozen.items():

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from keras_growprune.structure.structure import Structure
+from keras_growprune.text import counted
 
 _SHOWN = 3
 
@@ -47,7 +48,10 @@ def in_order_of(structure, ours, expected):
         gates = gates[_order(*names, "gate", expected)]
     sizes = [(len(units), len(gates)), (len(ours.units), len(ours.gates))]
     if sizes[0] != sizes[1]:
-        told = ["{} units in groups and {} gates".format(*s) for s in sizes]
+        told = [
+            f"{counted(units, 'unit')} in groups, {counted(gates, 'gate')}"
+            for units, gates in sizes
+        ]
         raise ValueError(f"{expected} Received: {told[0]}; it has {told[1]}.")
     return Structure(units, gates, ours.groups, ours.gate_names)
 

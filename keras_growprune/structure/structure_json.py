@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 
+from keras_growprune.text import counted
+
 _FORMAT, _VERSION = "keras_growprune.Structure", 1
 _KEYS = ("format", "version", "groups", "gates")
 _GROUP_KEYS = ("name", "size", "width", "units")
@@ -144,8 +146,8 @@ def _units(group, number):
         raise _wrong(f"{where} without any unit; each group keeps at least one")
     if width is not None and width != units.sum():
         raise _wrong(
-            f"{where} with a width of {width}, but {units.sum()} units; give "
-            "one of the two"
+            f"{where} with a width of {width}, but "
+            f"{counted(units.sum(), 'unit')}; give one of the two"
         )
     return units
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_growprune.text import bars
+from keras_growprune.text import counted
 from keras_growprune.text import table
 
 
@@ -34,8 +35,9 @@ def structure_table(controller):
         )
     ledger = controller.ledger
     if ledger.epochs and blueprint.flops is not None:
+        epochs = ledger.epochs[-1]["epoch"] + 1
         totals.append(
-            f"training so far: {ledger.epochs[-1]['epoch'] + 1} epochs, "
+            f"training so far: {counted(epochs, 'epoch')}, "
             f"{ledger.total('training_flops'):.3g} FLOPs, "
             f"{ledger.relative_training_flops():.1%} of what the full network "
             f"takes; {ledger.total('seconds'):.1f} s, of which tracing "

@@ -146,7 +146,7 @@ def test_a_mistyped_count_is_refused():
 
 
 def test_without_names_other_numbers_of_units_are_told():
-    with pytest.raises(ValueError, match="5 units in groups and 2 gates; it"):
+    with pytest.raises(ValueError, match="5 units in groups, 2 gates; it"):
         grow(network()).restructure(kgp.Structure([1] * 5, [1, 1]))
 
 

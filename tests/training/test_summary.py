@@ -61,6 +61,14 @@ def test_a_gate_stands_behind_the_layers_of_its_branch():
     assert names[1:] == expected
 
 
+def test_one_epoch_is_one():
+    model = compile_model(shallow())
+    fit(model, epochs=1, growth_epochs=4)
+    shown = []
+    model.structure_summary(print_fn=shown.append)
+    assert "training so far: 1 epoch, " in shown[0]
+
+
 def test_the_ledger_draws_a_dot_for_what_was_out():
     model = compile_model(shallow())
     fit(model, epochs=1, growth_epochs=4)
