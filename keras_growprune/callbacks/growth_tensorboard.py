@@ -50,8 +50,9 @@ class GrowthTensorBoard(keras.callbacks.TensorBoard):
     def __init__(self, log_dir="logs", pictures=True, **kwargs):
         if importlib.util.find_spec("tensorboard") is None:
             raise ImportError(
-                "`GrowthTensorBoard` needs TensorBoard. Install it with "
-                '`pip install "keras_growprune[viz]"`.'
+                "`GrowthTensorBoard` needs TensorBoard, which is not "
+                "installed. Run `pip install tensorboard matplotlib pillow`, "
+                "the packages of the extra `keras_growprune[viz]`."
             )
         super().__init__(log_dir=log_dir, **kwargs)
         self._pictures = pictures

@@ -207,9 +207,10 @@ def _check_packages(file_format, verify):
     missing = [each for each in needed if not importlib.util.find_spec(each)]
     if missing:
         raise ImportError(
-            f"Format {file_format!r} needs {' and '.join(missing)}. Run "
-            f"`{sys.executable} -m pip install "
-            f"'keras_growprune[{file_format}]'`."
+            f"Format {file_format!r} needs packages that are not installed: "
+            f"{', '.join(missing)}. Run "
+            f"`{sys.executable} -m pip install {' '.join(missing)}`, packages "
+            f"of the extra `keras_growprune[{file_format}]`."
         )
 
 

@@ -20,8 +20,9 @@ def matplotlib_parts():
         from keras_growprune.visualization import shown_figure
     except ImportError as error:
         raise ImportError(
-            "Pictures need matplotlib, which is an extra: "
-            '`pip install "keras_growprune[viz]"`.'
+            "Pictures need matplotlib, which is not installed. Run `pip "
+            "install matplotlib pillow`, the packages of the extra "
+            "`keras_growprune[viz]`."
         ) from error
     return shown_figure
 
