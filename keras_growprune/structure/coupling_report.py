@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import math
+import re
 
 import numpy as np
 
@@ -179,7 +180,7 @@ class CouplingReport:
                 )
             )
         lines = _table(rows)
-        if any(" more" in cell for row in rows[1:] for cell in row[2:]):
+        if any(_is_cut(cell) for row in rows[1:] for cell in row[2:]):
             lines += [
                 "",
                 "Long lists are cut. `report.groups` has all of them, each "
@@ -216,6 +217,10 @@ def _listed(names, most):
     shown = ", ".join(names[:most])
     rest = len(names) - most
     return f"{shown} and {rest} more" if rest > 0 else shown or "-"
+
+
+def _is_cut(text):
+    return re.search(r" and \d+ more$", text) is not None
 
 
 def _table(rows):
