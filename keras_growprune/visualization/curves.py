@@ -37,11 +37,11 @@ class Line:
         return np.append(x[:passed], moment), np.append(y[:passed], end)
 
     def label(self, moment=np.inf):
-        """Its name, with what it was last."""
-        passed = np.searchsorted(self.x, moment, side="right")
-        if not self._form or not passed:
+        """Its name, with the value at which it ends at a moment."""
+        _, y = self.until(moment)
+        if not self._form or not len(y):
             return self.name
-        return f"{self.name} {self.y[passed - 1]:{self._form}}"
+        return f"{self.name} {y[-1]:{self._form}}"
 
 
 class Panel:

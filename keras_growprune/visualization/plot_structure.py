@@ -73,6 +73,9 @@ def plot_structure(model, path=None, theme="light", structure=None):
         _, gates = model._growth.blueprint.map.live(structure)
         picture.show(network.widths(structure), gates)
         lines = [structure_text(model, structure), picture.scale_text]
+        if network.branches:
+            lines[1] += "; arc: layers that may leave together"
+            lines[1] += "" if all(gates) else " (out: they have left)"
         sheet.heading(_MARGIN, model.name, lines, theme)
         picture.legend()
         save(sheet.figure, path)

@@ -15,6 +15,8 @@ from keras_growprune.structure import Structure
 from keras_growprune.visualization import animate_growth
 from keras_growprune.visualization import plot_growth
 from keras_growprune.visualization import plot_structure
+from keras_growprune.visualization.curves import Line
+from keras_growprune.visualization.theme import theme_named
 from tests.networks import FULL
 from tests.networks import compile_model
 from tests.networks import conv_chain
@@ -215,7 +217,7 @@ def test_bars_are_roots_of_widths_that_are_very_different():
     figure = plot_structure(model)
     small, large = (artist(figure, f"full {name}") for name in model.widths)
     assert large.get_width() == pytest.approx(5 * small.get_width())
-    assert any("square roots" in text for text in texts(figure))
+    assert "bar length: square root of the width" in texts(figure)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
@@ -268,6 +270,57 @@ def test_an_animation_ends_as_the_picture_of_the_network(tmp_path):
     )
     grown = blue_area(last) / blue_area(first)
     assert grown == pytest.approx(end / seed, rel=0.15)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_colours_of_a_gif_are_those_of_the_picture(resnet, tmp_path, theme):
+    shown = []
+    for ending in ("gif", "webp"):  # the latter loses nothing
+        path = tmp_path / f"growth.{ending}"
+        animate_growth(resnet, path, theme, seconds=0.5)
+        with Image.open(path) as image:
+            image.seek(3)
+            shown.append(np.asarray(image.convert("RGB")).astype(int))
+    differences = np.abs(shown[0] - shown[1]).max(axis=-1)
+    assert differences.max() <= 32 and np.mean(differences > 8) < 1e-3
+    given = theme_named(theme).colors()
+    exact = np.isin(pack(shown[1]), pack(given))
+    np.testing.assert_array_equal(shown[0][exact], shown[1][exact])
+
+
+def pack(colors):
+    return np.asarray(colors, dtype=int) @ [65536, 256, 1]
+
+
+def test_a_moving_label_tells_where_its_line_ends():
+    line = Line("cost", [0, 1, 1, 2], [0.25, 0.25, 0.5, 0.5], "black", ".3f")
+    slope = Line("loss", [1, 2], [1.0, 2.0], "black", ".2f")
+    assert [line.label(at) for at in (0.5, 1.5)] == ["cost 0.250", "cost 0.500"]
+    assert slope.until(1.25)[1][-1] == 1.25
+    assert [slope.label(at) for at in (0.5, 1.25)] == ["loss", "loss 1.25"]
+    assert slope.label() == "loss 2.00"
+
+
+def test_a_colour_is_one_width_in_both_themes(resnet):
+    light, dark = (
+        artist(plot_growth(resnet, theme=theme), "widths").get_cmap()(0.25)
+        for theme in ("light", "dark")
+    )
+    assert light == dark
+
+
+def test_gates_are_drawn_if_one_was_out(resnet):
+    gates = set(resnet.coupling_report().gates)
+    figure = plot_growth(resnet)
+    assert gates <= set(row_names(figure))
+    (text,) = (each for each in texts(figure) if each.startswith("row: "))
+    assert "+n" in text and "thin line" in text and "hatched: out" in text
+    model = trained(epochs=1)
+    model.ledger.epochs[0]["gates"] = [True, True]
+    figure = plot_growth(model)
+    assert not set(row_names(figure)) & set(model.coupling_report().gates)
+    (text,) = (each for each in texts(figure) if each.startswith("row: "))
+    assert "thin line" not in text and "hatched" not in text
 
 
 def test_settings_of_the_user_stay_and_change_nothing(resnet):
