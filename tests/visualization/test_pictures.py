@@ -16,6 +16,9 @@ from keras_growprune.visualization import animate_growth
 from keras_growprune.visualization import plot_growth
 from keras_growprune.visualization import plot_structure
 from keras_growprune.visualization.curves import Line
+from keras_growprune.visualization.growth_motion import GrowthMotion
+from keras_growprune.visualization.growth_record import GrowthRecord
+from keras_growprune.visualization.network_rows import NetworkRows
 from keras_growprune.visualization.theme import theme_named
 from tests.networks import FULL
 from tests.networks import compile_model
@@ -299,6 +302,23 @@ def test_a_moving_label_tells_where_its_line_ends():
     assert slope.until(1.25)[1][-1] == 1.25
     assert [slope.label(at) for at in (0.5, 1.25)] == ["loss", "loss 1.25"]
     assert slope.label() == "loss 2.00"
+
+
+def test_a_run_that_begins_with_another_structure_is_not_called_seed():
+    model = grow(conv_chain((4, 6)))
+    compile_model(model)
+    fit(model, epochs=1, growth_epochs=4)
+    assert word_at_the_start(model) == "seed"
+    model = grow(conv_chain((4, 6)))
+    model.restructure(Structure(np.ones(10), []))
+    compile_model(model)
+    fit(model, epochs=1, growth_epochs=4)
+    assert word_at_the_start(model) == "start"
+
+
+def word_at_the_start(model):
+    motion = GrowthMotion(NetworkRows(model), GrowthRecord(model))
+    return motion.at(0.0)[-1]
 
 
 def test_a_colour_is_one_width_in_both_themes(resnet):
