@@ -57,6 +57,8 @@ def _rows(controller):
     now = channel_map.live_widths(controller.network.widths(), state.gates)
     seed_gates = controller.seed_gates
     seed = channel_map.live_widths(controller.seed_widths, seed_gates)
+    # Below zero there is no logarithm: they are those of an earlier price.
+    is_stale = state.price < 0 and not controller.blueprint.rule.trains_logits
     placed = []
     for index, group in enumerate(channel_map.groups):
         names = [layer.name for layer in group.writers]
@@ -69,7 +71,7 @@ def _rows(controller):
             _width(now[index]),
             _width(seed[index]),
             f"{group.size}",
-            _mean_logit(state, group) if now[index] else "-",
+            _mean_logit(state, group) if now[index] and not is_stale else "-",
         )
         placed.append((names[0], row))
     gates = zip(

@@ -61,6 +61,16 @@ def test_a_gate_stands_behind_the_layers_of_its_branch():
     assert names[1:] == expected
 
 
+def test_logits_of_an_earlier_price_are_not_shown():
+    model = compile_model(grow(residual(filters=8)))
+    fit(model, epochs=3, growth_epochs=20)
+    name, state = model.groups[0].name, model._growth.state
+    state.logits = np.full_like(state.logits, 1.5)
+    for price, shown in ((1e-6, "+1.5"), (-1e-6, "-")):
+        state.price = price
+        assert cells(model)[name][-1] == shown
+
+
 def test_one_epoch_is_one():
     model = compile_model(shallow())
     fit(model, epochs=1, growth_epochs=4)
