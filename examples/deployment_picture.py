@@ -23,10 +23,7 @@ def draw(measured, path):
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print(
-            "no picture: that needs matplotlib, `pip install "
-            "'keras_growprune[viz]'`"
-        )
+        print("no picture: that needs matplotlib, `pip install matplotlib`")
         return False
     titles = list(measured)
     figure = Figure(figsize=(11, 1.2 + 0.5 * len(titles)), layout="tight")

@@ -5,6 +5,7 @@ Another backend is another set of modules with these names.
 
 from keras_growprune.backend.copies import copies_of
 from keras_growprune.backend.examples import Examples
+from keras_growprune.backend.quiet import quiet_logs
 from keras_growprune.backend.replica_step import first_of_replicas
 from keras_growprune.backend.replica_step import is_first_replica
 from keras_growprune.backend.replica_step import nothing_from_empty
@@ -75,6 +76,7 @@ __all__ = [
     "nothing_from_empty",
     "outside_of_traces",
     "present_replicas",
+    "quiet_logs",
     "read",
     "refine_shape",
     "replica_count",

@@ -50,8 +50,9 @@ class GrowthTensorBoard(keras.callbacks.TensorBoard):
     def __init__(self, log_dir="logs", pictures=True, **kwargs):
         if importlib.util.find_spec("tensorboard") is None:
             raise ImportError(
-                "`GrowthTensorBoard` needs TensorBoard. Install it with "
-                '`pip install "keras_growprune[viz]"`.'
+                "`GrowthTensorBoard` needs TensorBoard, which is not "
+                "installed. Run `pip install tensorboard matplotlib pillow`, "
+                "the packages of the extra `keras_growprune[viz]`."
             )
         super().__init__(log_dir=log_dir, **kwargs)
         self._pictures = pictures
@@ -81,13 +82,17 @@ class GrowthTensorBoard(keras.callbacks.TensorBoard):
         with self._growth.as_default(step=epoch):
             for name in ("cost", "flops", "params", "price"):
                 self._write(f"growth/{name}", record[name])
-            self._write("growth/gated_layers", sum(record["gates"]))
+            channel_map = self._growing._growth.blueprint.map
+            gates = np.array(record["gates"], dtype=bool)
+            live = channel_map.live_gates(gates)
+            self._write("growth/gated_layers", int(live.sum()))
             spent = ledger.relative_training_flops()
             self._write("growth/training_flops", spent)
             saved = ledger.estimated_seconds_saved()
             self._write("growth/seconds_saved", saved)
-            for name, width in self._growing.widths.items():
-                self._write(f"widths/{name}", width)
+            widths = channel_map.live_widths(record["units"], gates)
+            for group, width in zip(self._growing.groups, widths):
+                self._write(f"widths/{group.name}", int(width))
             if self._shown != self._growing.structure:
                 self._show_structure()
 

@@ -12,6 +12,7 @@ from keras_growprune.command_line.samples_file import read_samples
 from keras_growprune.export import FORMATS
 from keras_growprune.export import export_model
 from keras_growprune.export import size_on_disk
+from keras_growprune.export.file_formats import chosen_format
 from keras_growprune.text import size_text
 
 _QUANTIZATIONS = ("none", "dynamic_range", "int8")
@@ -19,7 +20,15 @@ _QUANTIZATIONS = ("none", "dynamic_range", "int8")
 
 def _run(files, options):
     path, output = files
-    file_format = options.format or _format_of(output)
+    if output.endswith((".keras", ".h5")):
+        raise app.UsageError(
+            "OUTPUT ends with .tflite or .onnx, or is a folder; `compact` "
+            "writes .keras files"
+        )
+    try:
+        file_format = chosen_format(output, options.format)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
     quantization = options.quantization
     if (quantization == "int8") != (options.representative is not None):
         raise app.UsageError(
@@ -47,19 +56,6 @@ def _run(files, options):
         kind += f" ({quantization})"
     print(f"wrote {output}: {kind}, {size_text(size_on_disk(output))}")
     print(f"verified: {result}" if result else "not verified")
-
-
-def _format_of(output):
-    """The format that a file's ending tells."""
-    for name, ending in FORMATS.items():
-        if ending and output.endswith(ending):
-            return name
-    if output.endswith((".keras", ".h5")):
-        raise app.UsageError(
-            "OUTPUT ends with .tflite or .onnx, or is a folder; `compact` "
-            "writes .keras files"
-        )
-    return "tf_saved_model"
 
 
 def _define_flags(options):

@@ -1,5 +1,7 @@
 """Builds the plain network of a structure from a user's own code."""
 
+import os
+
 import keras
 
 from keras_growprune.conversion.growable import growable
@@ -44,7 +46,7 @@ def build(model_fn, structure, freeze=()):
     kgp.count_flops(fresh) == kgp.count_flops(model.compact())  # True
     ```
     """
-    if isinstance(structure, str):
+    if isinstance(structure, (str, os.PathLike)):  # a path is told as such
         structure = Structure.from_json(structure)
     # A model is callable too, with other arguments.
     if not callable(model_fn) or isinstance(model_fn, keras.Model):

@@ -89,9 +89,11 @@ class Budget:
                 "positive integer (an absolute count)"
             )
         if not valid:
+            is_share = isinstance(value, numbers.Real) and 1 < value <= 100
+            fix = f". {value:g} % is {value / 100:g}." if is_share else ""
             raise ValueError(
                 f"Argument `{self._name}` must be {expected}. Received: "
-                f"{self._name}={value!r}"
+                f"{self._name}={value!r}{fix}"
             )
         keeps_integer = is_count and self.measure != "latency"
         self.value = int(value) if keeps_integer else float(value)

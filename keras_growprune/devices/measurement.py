@@ -8,6 +8,7 @@ import time
 import keras
 import numpy as np
 
+from keras_growprune.backend import quiet_logs
 from keras_growprune.devices.denormals import denormals_flushed
 from keras_growprune.devices.layer_work import work_of
 from keras_growprune.devices.runtimes import prepare
@@ -33,6 +34,7 @@ def random_state_kept():
 
 
 @random_state_kept()
+@quiet_logs()
 def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
     """Times models side by side.
 
@@ -52,6 +54,7 @@ def time_models(models, runtime="tensorflow", batch_size=1, rounds=_ROUNDS):
     )
 
 
+@quiet_logs()
 def time_files(paths, batch_size=1, rounds=_ROUNDS):
     """Times exported files side by side, each in its own runtime.
 
@@ -114,6 +117,7 @@ def sample_networks(model, count=24, seed=0):
 
 
 @random_state_kept()
+@quiet_logs()
 def measure_records(model, runtime, batch_size, seconds, verbose):
     """Times untrained networks of a growing model's structures.
 

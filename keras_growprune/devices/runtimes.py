@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_growprune import keras_internals
+from keras_growprune.backend import quiet_logs
 from keras_growprune.devices.layer_work import graph_of
 from keras_growprune.devices.validation import check_sizes
 from keras_growprune.export import in_float32
@@ -80,6 +81,7 @@ def _training(model, batch_size):
     return lambda: float(model.train_function(iterator)["loss"])
 
 
+@quiet_logs()
 def litert_file(model, batch_size=1):
     """Converts a network to LiteRT, in float32.
 

@@ -4,8 +4,8 @@ from keras_growprune.export.compact import compact_model
 from keras_growprune.export.compact import untrained_model
 from keras_growprune.export.compiled import CompileArguments
 from keras_growprune.export.compiled import compile_alike
-from keras_growprune.export.export_model import FORMATS
 from keras_growprune.export.export_model import export_model
+from keras_growprune.export.file_formats import FORMATS
 from keras_growprune.export.prepared import in_float32
 from keras_growprune.export.quantization_aware import quantization_aware
 from keras_growprune.export.tf_keras_twin import from_tf_keras

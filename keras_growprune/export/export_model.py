@@ -7,6 +7,7 @@ import warnings
 import tensorflow as tf
 
 from keras_growprune.export import samples
+from keras_growprune.export.file_formats import chosen_format
 from keras_growprune.export.litert_converter import QUANTIZATIONS
 from keras_growprune.export.litert_converter import litert_content
 from keras_growprune.export.onnx_converter import onnx_content
@@ -19,8 +20,6 @@ from keras_growprune.export.verification import shortfall
 from keras_growprune.files import new_aside
 from keras_growprune.layers.growable import is_count
 
-# Endings of files; a SavedModel is a folder.
-FORMATS = {"tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 # What is only asked for where it is needed.
 _PACKAGES = {"onnx": ("tf2onnx", "onnx"), "litert": (), "tf_saved_model": ()}
 _RUNTIMES = {"onnx": ("onnxruntime",), "litert": (), "tf_saved_model": ()}
@@ -29,7 +28,7 @@ _RUNTIMES = {"onnx": ("onnxruntime",), "litert": (), "tf_saved_model": ()}
 def export_model(
     model,
     path,
-    format="tf_saved_model",
+    format=None,
     *,
     quantization=None,
     representative_dataset=None,
@@ -51,10 +50,11 @@ def export_model(
         model: A `GrowPruneModel` (its compact network is written), or a
             functional or built Sequential `keras.Model`.
         path: Where to write: a folder, a `.tflite` or an `.onnx` file.
-        format: `"tf_saved_model"` (default): callable as TF Hub wants it,
-            with the signature `serving_default` for TensorFlow Serving.
-            `"litert"`: for phones and small devices. `"onnx"`: for ONNX
-            Runtime and others (extra `keras_growprune[onnx]`).
+        format: `"tf_saved_model"`: callable as TF Hub wants it, with the
+            signature `serving_default` for TensorFlow Serving. `"litert"`:
+            for phones and small devices. `"onnx"`: for ONNX Runtime and
+            others (extra `keras_growprune[onnx]`). Defaults to `None`: what
+            the ending of `path` tells, a SavedModel where it is another.
         quantization: Of `"litert"`. `None` (default): float32.
             `"dynamic_range"`: weights of 8 bits. `"int8"`: full-integer,
             weights and activations of 8 bits; recurrent layers are unrolled.
@@ -95,16 +95,14 @@ def export_model(
     ```python
     model.export(
         "small.tflite",
-        format="litert",
         quantization="int8",
         representative_dataset=images[:200],
     )
-    kgp.export.export_model(model.compact(), "small.onnx", format="onnx")
+    kgp.export.export_model(model.compact(), "small.onnx")
     ```
     """
-    _check(
-        path, format, quantization, representative_dataset, integer_io, opset
-    )
+    format = chosen_format(path, format)
+    _check(format, quantization, representative_dataset, integer_io, opset)
     _check_packages(format, verify)
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         raise ValueError(
@@ -171,19 +169,8 @@ def _batch_size(network, given, file_format):
 
 
 def _check(
-    path, file_format, quantization, representative_dataset, integer_io, opset
+    file_format, quantization, representative_dataset, integer_io, opset
 ):
-    if file_format not in FORMATS:
-        raise ValueError(
-            f"Argument `format` must be one of {list(FORMATS)}. Received: "
-            f"format={file_format!r}"
-        )
-    ending = FORMATS[file_format]
-    if not str(path).endswith(ending):
-        raise ValueError(
-            f"Files of format {file_format!r} end with `{ending}`. Received: "
-            f"path={str(path)!r}"
-        )
     if quantization not in QUANTIZATIONS:
         raise ValueError(
             f"Argument `quantization` must be one of {list(QUANTIZATIONS)}. "
@@ -220,9 +207,10 @@ def _check_packages(file_format, verify):
     missing = [each for each in needed if not importlib.util.find_spec(each)]
     if missing:
         raise ImportError(
-            f"Format {file_format!r} needs {' and '.join(missing)}. Run "
-            f"`{sys.executable} -m pip install "
-            f"'keras_growprune[{file_format}]'`."
+            f"Format {file_format!r} needs packages that are not installed: "
+            f"{', '.join(missing)}. Run "
+            f"`{sys.executable} -m pip install {' '.join(missing)}`, packages "
+            f"of the extra `keras_growprune[{file_format}]`."
         )
 
 

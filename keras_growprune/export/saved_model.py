@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_growprune import keras_internals
+from keras_growprune.backend import quiet_logs
 from keras_growprune.export.names import input_names
 from keras_growprune.export.names import output_names
 
@@ -57,7 +58,7 @@ def write_saved_model(model, path, batch_size=None):
     )
     try:
         # Keras 3.8 prints what it has written in any case.
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), quiet_logs():
             archive.write_out(str(path), verbose=False)
     except tf.errors.OpError as error:  # a full disk, say
         raise OSError(error.message) from error

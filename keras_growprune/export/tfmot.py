@@ -63,5 +63,6 @@ def _missing(name, error):
     return ImportError(
         f"Twins in tf_keras need packages that the library itself does not. "
         f"Expected: `{name}`. Received: {error}. Install it: "
-        "`pip install 'keras_growprune[tfmot]'`."
+        "`pip install tensorflow-model-optimization tf_keras`, the packages "
+        "of the extra `keras_growprune[tfmot]`."
     )

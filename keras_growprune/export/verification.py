@@ -17,6 +17,7 @@ from keras_growprune.processes import run_in_child
 from keras_growprune.runtimes import format_of
 from keras_growprune.runtimes import in_batches
 from keras_growprune.runtimes import open_exported
+from keras_growprune.text import counted
 
 # Differences by rounding alone: a hundred times what networks have.
 ROUNDING = 1e-4
@@ -73,7 +74,7 @@ class Verification:
         )
         if self.agreement is not None:
             text += f", agreement {self.agreement:.1%}"
-        return f"{text}, {self.samples} samples"
+        return f"{text}, {counted(self.samples, 'sample')}"
 
 
 def verify(model, path, inputs=None):

@@ -6,6 +6,12 @@ import sys
 from keras_growprune.runtimes.error_text import first_line
 
 ENDINGS = {".tflite": "litert", ".onnx": "onnx"}
+# What brings the runtime of each format.
+_PACKAGES = {
+    "litert": "ai-edge-litert",
+    "onnx": "onnxruntime",
+    "tf_saved_model": "tensorflow",
+}
 
 
 def format_of(path):
@@ -78,7 +84,7 @@ def open_exported(path):
         raise ImportError(
             f"To run `{path}`, its runtime is needed, which is not installed: "
             f"{error}. Run `{sys.executable} -m pip install "
-            f"'keras_growprune[{file_format}]'`."
+            f"{_PACKAGES[file_format]}`."
         ) from error
     except Exception as error:  # of each runtime's own types
         raise ValueError(

@@ -28,6 +28,7 @@ from keras_growprune.structure.identity_branches import IdentityBranch
 from keras_growprune.structure.identity_branches import find_identity_branches
 from keras_growprune.structure.initial_values import initial_values
 from keras_growprune.structure.initial_values import initializer_of_part
+from keras_growprune.structure.matched_names import in_order_of
 from keras_growprune.structure.neighbors import producers
 from keras_growprune.structure.reshaping import whole_key
 from keras_growprune.structure.rewritten_layers import check_not_rewritten
@@ -64,6 +65,7 @@ __all__ = [
     "find_factor_points",
     "find_identity_branches",
     "find_recurrent_ends",
+    "in_order_of",
     "initial_values",
     "initializer_of_part",
     "is_growable",

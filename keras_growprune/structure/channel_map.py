@@ -373,11 +373,36 @@ class ChannelMap:
         """
         present = self.present_layers(structure.gates)
         units = structure.units.copy()
-        for group in self.groups:
-            if not any(present[self.layer_index(w)] for w in group.writers):
+        for group, is_live in zip(self.groups, self._live_groups(present)):
+            if not is_live:
                 units[group.slice] = False
+        return units, self.live_gates(structure.gates)
+
+    def live_widths(self, widths, gates):
+        """Widths of the groups, 0 of those that are not computed.
+
+        Args:
+            widths: Sequence of integers, one per group.
+            gates: Boolean array of shape `(gates,)`.
+
+        Returns:
+            Integer array of shape `(groups,)`.
+        """
+        live = self._live_groups(self.present_layers(gates))
+        return np.where(live, np.asarray(widths, dtype=int), 0)
+
+    def live_gates(self, gates):
+        """Boolean array, gates that are on and not inside one that is off."""
+        present = self.present_layers(gates)
         reached = [present[self.layer_index(gate.layer)] for gate in self.gates]
-        return units, structure.gates & np.array(reached, dtype=bool)
+        return np.asarray(gates, bool) & np.array(reached, dtype=bool)
+
+    def _live_groups(self, present):
+        live = [
+            any(present[self.layer_index(writer)] for writer in group.writers)
+            for group in self.groups
+        ]
+        return np.array(live, dtype=bool)
 
     def indices(self, weight, structure, present=None):
         """Which entries of a weight are in the network, axis by axis.

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import math
+import re
 
 import numpy as np
 
@@ -179,6 +180,12 @@ class CouplingReport:
                 )
             )
         lines = _table(rows)
+        if any(_is_cut(cell) for row in rows[1:] for cell in row[2:]):
+            lines += [
+                "",
+                "Long lists are cut. `report.groups` has all of them, each "
+                "with `writers`, `followers` and `why`.",
+            ]
         lines += ["", f"May leave with their branch: {_listed(self.gates, 9)}"]
         lines += ["", "Cannot change their width:"]
         for name, reason in self.frozen.items():
@@ -210,6 +217,10 @@ def _listed(names, most):
     shown = ", ".join(names[:most])
     rest = len(names) - most
     return f"{shown} and {rest} more" if rest > 0 else shown or "-"
+
+
+def _is_cut(text):
+    return re.search(r" and \d+ more$", text) is not None
 
 
 def _table(rows):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_growprune.structure import structure_json
+from keras_growprune.text import counted
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Structure:
         Raises:
             ValueError: If nobody said what the groups are.
         """
-        self._check_names()
+        self._check_names(self.groups)
         result, start = {}, 0
         for name, size in self.groups:
             result[name] = int(np.sum(self.units[start : start + size]))
@@ -74,7 +75,7 @@ class Structure:
         Raises:
             ValueError: If nobody said what the groups and gates are.
         """
-        self._check_names()
+        self._check_names(self.groups, self.gate_names)
         return structure_json.to_json(self)
 
     @classmethod
@@ -84,19 +85,33 @@ class Structure:
         Args:
             text: What `to_json` returned, or the same written by hand: a
                 group may leave its `units` out and give a `width` alone.
+                Groups and gates may stand in any order: a network finds them
+                by their names.
 
         Raises:
             ValueError: If the text tells no structure.
         """
         return cls(**structure_json.from_json(text))
 
-    def _check_names(self):
-        if self.groups is None or self.gate_names is None:
+    def _check_names(self, *names):
+        if None in names:
             raise ValueError(
                 "This `Structure` was made of units and gates alone. "
                 "Expected: one that knows the names of its groups, such as "
                 "`model.structure`. Give `groups` and `gate_names` too."
             )
+
+    def __repr__(self):
+        """Widths and gates; without names, how many there are."""
+        on, count = int(self.gates.sum()), len(self.gates)
+        if self.groups is None:
+            units = f"{int(self.units.sum())} of {len(self.units)} units"
+        else:
+            units = f"widths={self.widths}"
+        gates = f"{on} of {counted(count, 'gate')}"
+        if self.gate_names is not None:
+            gates = f"gates={dict(zip(self.gate_names, self.gates.tolist()))}"
+        return f"Structure({units}, {gates})"
 
     def __eq__(self, other):
         if not isinstance(other, Structure):

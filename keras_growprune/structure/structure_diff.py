@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_growprune.structure.matched_names import in_order_of
 from keras_growprune.text import table
 
 
@@ -56,14 +57,13 @@ class StructureDiff:
     def __init__(self, before, after):
         for each in (before, after):
             each.to_json()  # refuses one without names
-        sizes = [[size for _, size in each.groups] for each in (before, after)]
-        # Automatic names go on counting from network to network.
-        same = len(before.gates) == len(after.gates) and sizes[0] == sizes[1]
-        if not same:
-            raise ValueError(
-                "The two structures must be of networks that were built in "
-                f"the same way. Received: {_told(before)} and {_told(after)}"
-            )
+        before = in_order_of(
+            before,
+            after,
+            "The two structures must be of networks that were built in the "
+            "same way: the earlier one with the groups and gates of the later "
+            "one.",
+        )
         self.groups, start = [], 0
         for name, size in after.groups:
             part = slice(start, start + size)
@@ -103,7 +103,7 @@ class StructureDiff:
             if group.gained or group.lost
         ]
         rows += [
-            (name, _on(old), _on(new), "on", "", "")
+            (name, _presence(old), _presence(new), "in", "", "")
             for name, (old, new) in self.gates.items()
             if old != new
         ]
@@ -115,13 +115,9 @@ class StructureDiff:
     __repr__ = __str__
 
 
-def _told(structure):
-    return f"{len(structure.units)} units in {len(structure.groups)} groups"
-
-
 def _signed(count, sign):
     return f"{sign}{count}" if count else ""
 
 
-def _on(gate):
-    return "on" if gate else "off"
+def _presence(gate):
+    return "in" if gate else "out"

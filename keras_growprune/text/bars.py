@@ -12,7 +12,8 @@ def bars(fractions, most=None):
     """Draws fractions as a row of bars, one character each.
 
     Args:
-        fractions: Sequence of floats from 0 to 1. 0 is drawn as absent.
+        fractions: Sequence of floats from 0 to 1. 0 is drawn as absent, and
+            1 alone as the full block: what lacks a little is seen to lack it.
         most: Most characters. Neighbours are averaged where there are more
             fractions. Defaults to one character each.
 
@@ -25,8 +26,12 @@ def bars(fractions, most=None):
     heights, absent = _HEIGHTS, _ABSENT
     if not can_show(heights + absent):
         heights, absent = _DIGITS, _ABSENT_IN_ASCII
-    last = len(heights) - 1
-    return "".join(
-        heights[min(last, int(np.ceil(f * len(heights))) - 1)] if f else absent
-        for f in fractions
-    )
+    return "".join(_bar(f, heights) if f else absent for f in fractions)
+
+
+def _bar(fraction, heights):
+    if fraction >= 1:
+        return heights[-1]
+    return heights[
+        min(int(np.ceil(fraction * len(heights))), len(heights) - 1) - 1
+    ]

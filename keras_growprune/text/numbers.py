@@ -6,6 +6,11 @@ def count_text(count):
     return "-" if count is None else f"{count:,.0f}"
 
 
+def counted(count, word):
+    """A count with its noun, such as `1 epoch` or `2 epochs`."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
 def size_text(count):
     """Bytes such as `79.9 kB`; 1 kB is 1,000 bytes."""
     if count < 1000:

@@ -68,7 +68,9 @@ class Deployable:
         inputs, outputs = keras_internals.graph_structure(self)
         if structure is None:
             structure = self.structure
-        validation.check_structure(structure, self._growth.network)
+        structure = validation.checked_structure(
+            structure, self._growth.network
+        )
         channel_map = self._growth.blueprint.map
         return untrained_model(channel_map, structure, inputs, outputs)
 
@@ -76,12 +78,13 @@ class Deployable:
         """Refused: `model.compact().quantize(...)` does it."""
         refuse_to_rewrite("quantize", self.name)
 
-    def export(self, filepath, format="tf_saved_model", **options):
+    def export(self, filepath, format=None, **options):
         """Writes the compact network for serving or for a device.
 
         Args:
-            filepath: Where to write.
-            format: `"tf_saved_model"`, `"litert"` or `"onnx"`.
+            filepath: Where to write: a folder, a `.tflite` or an `.onnx` file.
+            format: `"tf_saved_model"`, `"litert"` or `"onnx"`. Defaults to
+                `None`: what the ending of `filepath` tells.
             **options: As in `keras_growprune.export.export_model`, which
                 verifies what it wrote.
 

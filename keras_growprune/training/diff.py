@@ -26,7 +26,7 @@ def diff(before, after):
     Raises:
         ValueError: If one is none of these, or they are of networks that were
             not built in the same way.
-        OSError: If a file cannot be read.
+        OSError: If there is no such file, or it cannot be read.
 
     Example:
 
@@ -55,6 +55,8 @@ def _structure_of(given):
 
 
 def _structure_in(path):
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is nothing at `{path}`.")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             try:
@@ -67,7 +69,7 @@ def _structure_in(path):
         with h5py.File(path, "r") as file:
             return _structure_of_weights(file, path)
     except OSError as error:
-        if os.path.exists(path) and not h5py.is_hdf5(path):
+        if not h5py.is_hdf5(path):
             raise _no_growing_model(path) from error
         raise
 

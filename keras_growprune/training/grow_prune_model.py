@@ -23,6 +23,7 @@ from keras_growprune.training.first_step import FirstStep
 from keras_growprune.training.growth_callback import GrowthCallback
 from keras_growprune.training.growth_controller import GrowthController
 from keras_growprune.training.other_trainers.own_loops import OwnLoops
+from keras_growprune.training.progress_bar import progress_bars
 from keras_growprune.training.recalibration import recalibrate
 from keras_growprune.training.saving.saved_with_structure import (
     SavedWithStructure,
@@ -77,7 +78,8 @@ class GrowPruneModel(
     The logs of each epoch get the entries `cost` (in the budget's measure),
     `flops` and `params`, as fractions of the full network; `price`, the worth
     per cost at which the last unit was bought or sold (the paper's rule: its
-    lambda); and `settled`, 1.0 once the structure is final.
+    lambda); and `settled`, 1.0 once the structure is final. The progress bar
+    shows the cost alone.
 
     Attributes:
         ledger: A `Ledger`, what each epoch of training cost.
@@ -382,7 +384,7 @@ class GrowPruneModel(
                 callback.set_model(self)
                 keras_internals.prepend_callback(callbacks, callback)
         else:
-            callbacks = [*ours, *given]
+            callbacks = [*ours, *given, *progress_bars(given, verbose)]
         self._growth.is_fitting = True
         try:
             with explained(self, "Training"):
@@ -460,10 +462,12 @@ class GrowPruneModel(
         the outputs.
 
         Args:
-            structure: A `Structure`, with the shapes of `model.structure`.
+            structure: A `Structure` of this network. Its groups and gates are
+                found by their names, where it knows them.
 
         Raises:
-            ValueError: If the shapes differ, or a group would be empty.
+            ValueError: If it has other groups or gates, or a group would be
+                empty.
         """
         self._growth.restructure(structure)
 

@@ -28,11 +28,7 @@ def growing_model(model_or_history):
         "There must be one `GrowPruneModel`. Expected: it, a model with one "
         "among its layers, or the `History` that `fit` of either "
         f"returned. Received: {told if found else ''}{model_or_history!r}. "
-        + (
-            "Pass the one that is meant."
-            if found
-            else "Make one with `keras_growprune.growable(model, budget)`."
-        )
+        + ("Pass the one that is meant." if found else _advice(given))
     )
 
 
@@ -62,6 +58,16 @@ def _collect(layer, found, seen):
         return
     for inner in getattr(layer, "layers", ()):
         _collect(inner, found, seen)
+
+
+def _advice(given):
+    if isinstance(given, keras.Model):
+        return (
+            f"Model `{given.name}` has plain layers only, and a compact "
+            "network no longer knows how it grew: pass the model that grows "
+            "or grew. `keras_growprune.growable(model, budget)` makes one."
+        )
+    return "`keras_growprune.growable(model, budget)` makes one."
 
 
 def _name(model):

@@ -55,6 +55,7 @@ class GrowthController:
         flops = blueprint.flops
         self.ledger = Ledger(flops.full if flops else float("nan"))
         self.ledger.full_widths = blueprint.map.sizes
+        self.ledger.live_widths = blueprint.map.live_widths
         self._clock = Clock(self.functions)
         self._sharing = keras_internals.LayerSharing(
             blueprint.map.layers, model
@@ -93,6 +94,11 @@ class GrowthController:
         self._change(state, keep=keep_weights)
         blueprint.rule.start(self.state, blueprint.space, target)
         self.network.gates.push(self.state)
+
+    def is_seed(self):
+        """Whether the network has the widths and gates of the seed."""
+        has_widths = np.array_equal(self.network.widths(), self.seed_widths)
+        return has_widths and np.array_equal(self.state.gates, self.seed_gates)
 
     # The periods of a run
 
@@ -355,7 +361,7 @@ class GrowthController:
     @backend.in_scope
     def restructure(self, structure):
         """Sets a structure that the user chose."""
-        validation.check_structure(structure, self.network)
+        structure = validation.checked_structure(structure, self.network)
         state = self.state.copy()
         state.units, state.gates = structure.units, structure.gates
         self._change(state)

@@ -55,11 +55,16 @@ class GrowthLine:
             return
         network, state = self._controller.network, self._controller.state
         before, self._before = self._before, network.structure
-        label = "seed" if not state.period else "begins"
-        if before is not None:
-            label = self._label(before)
+        label = self._first_label() if before is None else self._label(before)
         self._is_on = not state.settled
         print(f"{label:<7} {self._text(before)}", flush=True)
+
+    def _first_label(self):
+        controller = self._controller
+        if controller.state.settled:
+            return "settled"
+        is_seed = not controller.state.period and controller.is_seed()
+        return "seed" if is_seed else "begins"
 
     def _label(self, before):
         if self._controller.state.settled:

@@ -16,13 +16,16 @@ _PASSES = 3
 class Ledger:
     """One record per epoch, or part of one, of what it cost.
 
-    `print` it for a table.
+    `print` it for a table. Fractions of FLOPs and parameters are columns of
+    their own where they are not the cost; `val` is a metric in validation.
 
     Attributes:
         epochs: List of dicts with the keys `epoch`, `examples`, `cost`,
             `flops`, `params` (fractions of the full network), `units` (width
             of each group), `gates`, `target` (what the schedule allows, a
-            fraction of the full network's cost), `price`, `settled`,
+            fraction of the full network's cost), `price` (worth per cost of
+            what was bought or sold last: below 0 where the loss was expected
+            to fall without it), `settled`,
             `metrics` (the logs of `fit` at the end of an epoch, before that
             empty), `training_flops`, `full_training_flops`
             (multiply-adds, three times the forward pass; the former with
@@ -55,6 +58,8 @@ class Ledger:
         self.traced_anew = {}
         # To print widths as bars.
         self.full_widths = None
+        # Function of widths and gates: what of the widths was computed.
+        self.live_widths = None
 
     def add(self, examples, flops, teacher_flops=0.0, **record):
         """Adds an epoch.
@@ -167,40 +172,57 @@ class Ledger:
                 writer.writerow([_plain(value) for value in row])
 
     def __str__(self):
-        """The records as a table, and their sums."""
+        """The records as a table, and their sums below it."""
         if not self.epochs:
             return "no epoch yet"
-        names = {k: 0 for each in self.epochs for k in each.get("metrics", ())}
+        metrics = _metric_columns(self.epochs)
+        # Fractions of what the budget bounds are those of the cost.
+        fractions = [
+            (title, key)
+            for title, key in (("FLOPs", "flops"), ("params", "params"))
+            if any(key in r and r[key] != r.get("cost") for r in self.epochs)
+        ]
+        header = ["epoch", "widths", "cost", "target"]
+        header += [title for title, _ in fractions]
+        header += ["seconds", *[title for title, _ in metrics]]
         rows = []
         for each in self.epochs:
-            metrics = each.get("metrics", {})
-            rows.append(
-                (
-                    f"{each.get('epoch', 0) + 1}",
-                    self._bars(each),
-                    f"{each.get('cost', np.nan):.3f}",
-                    f"{each.get('target', np.nan):.3f}",
-                    f"{each['flops']:.3f}",
-                    f"{each.get('params', np.nan):.3f}",
-                    f"{each['training_flops']:.2e}",
-                    f"{each.get('seconds', np.nan):.1f}",
-                    f"{_overhead(each):.1f}",
-                    *[f"{metrics[k]:.4g}" if metrics else "" for k in names],
-                )
-            )
-        overhead = sum(map(_overhead, self.epochs))
-        seconds = sum(each.get("seconds", np.nan) for each in self.epochs)
-        totals = ("all", *[""] * 5, f"{self.total('training_flops'):.2e}")
-        totals = (*totals, f"{seconds:.1f}", f"{overhead:.1f}")
-        totals = (*totals, *[""] * len(names))
-        header = ("epoch", "widths", "cost", "target", "FLOPs", "params")
-        header = (*header, "training FLOPs", "seconds", "changes", *names)
-        return table(header, rows, [totals], left=2)
+            keys = ("cost", "target", *[key for _, key in fractions])
+            row = [f"{each.get('epoch', 0) + 1}", self._bars(each)]
+            row += [f"{each.get(key, np.nan):.3f}" for key in keys]
+            row.append(f"{each.get('seconds', np.nan):.1f}")
+            found = each.get("metrics") or {}
+            row += [f"{found[k]:.4g}" if k in found else "" for _, k in metrics]
+            rows.append(row)
+        return "\n".join([table(header, rows, left=2), *self._sums()])
+
+    def __repr__(self):
+        return str(self)
+
+    def _sums(self):
+        """What all records together took, in lines."""
+        flops = f"training FLOPs: {self.total('training_flops'):.3g}"
+        share = self.relative_training_flops()
+        if np.isfinite(share):
+            flops += f", {share:.1%} of what the full network takes"
+        sums = {
+            key: sum(each.get(key, 0.0) for each in self.epochs)
+            for key in ("seconds", "retrace_seconds")
+        }
+        return [
+            flops,
+            f"seconds: {sums['seconds']:.1f} of training steps, with "
+            f"{sums['retrace_seconds']:.1f} of tracing and compiling; besides, "
+            f"{sum(map(_overhead, self.epochs)):.1f} of changes",
+        ]
 
     def _bars(self, record):
         if self.full_widths is None or "units" not in record:
             return ""
-        return bars(np.divide(record["units"], self.full_widths), 24)
+        widths = record["units"]
+        if self.live_widths is not None and "gates" in record:
+            widths = self.live_widths(widths, record["gates"])
+        return bars(np.divide(widths, self.full_widths), 24)
 
     def to_arrays(self):
         """Returns the records as a dict of NumPy arrays."""
@@ -215,6 +237,19 @@ class Ledger:
         """
         text = bytes(np.array(arrays["ledger"], dtype="uint8"))
         self.epochs = json.loads(text) if text else []
+
+
+def _metric_columns(epochs):
+    """Titles and keys of the metrics, those of validation beside theirs."""
+    keys = {key: 0 for each in epochs for key in each.get("metrics") or ()}
+    columns = []
+    for key in keys:
+        if key.startswith("val_") and key[4:] in keys:
+            continue
+        columns.append((key, key))
+        if f"val_{key}" in keys:
+            columns.append(("val", f"val_{key}"))
+    return columns
 
 
 def _overhead(record):

@@ -15,6 +15,7 @@ from keras_growprune.growth import SaliencyRule
 from keras_growprune.layers.growable import is_count
 from keras_growprune.structure import Structure
 from keras_growprune.structure import axes_of
+from keras_growprune.structure import in_order_of
 from keras_growprune.structure import producers
 from keras_growprune.training.checked_strategy import check_strategy
 
@@ -38,7 +39,10 @@ def check_arguments(inputs, outputs, budget, schedule, width_multiple, seed):
             and hasattr(value, "_functional")
             or not isinstance(value, keras.Sequential)
         )
-        fix = "Pass `model.inputs` and `model.outputs`."
+        fix = (
+            "Pass `model.inputs` and `model.outputs`, or, where its layers are "
+            "plain Keras layers, `kgp.growable(model, budget)`."
+        )
         if not built:
             fix = (
                 "It is a Sequential model that is not built, so it has none "
@@ -127,7 +131,9 @@ def check_network(model, channel_map, width_multiple, multiple):
             + (
                 f"layers that cannot change ({reasons})."
                 if reasons
-                else "none."
+                else "none. A network of plain Keras layers becomes one that "
+                "grows with `kgp.growable(keras.Model(inputs, outputs), "
+                "budget)`."
             )
         )
     for group in channel_map.groups:
@@ -218,8 +224,8 @@ def check_not_shared(model, channel_map):
             )
 
 
-def check_structure(structure, network):
-    """Refuses a structure that the network cannot have.
+def checked_structure(structure, network):
+    """Returns a user's structure in the network's order, or refuses it.
 
     Args:
         structure: A `Structure` that a user chose.
@@ -227,21 +233,20 @@ def check_structure(structure, network):
     """
     ours, channel_map = network.structure, network.blueprint.map
     if not isinstance(structure, Structure):
+        fix = ""
+        if isinstance(structure, str):
+            fix = ". Read text with `kgp.Structure.from_json(text)`"
         raise ValueError(
             "Argument `structure` must be a `Structure`, such as "
             f"`model.structure`. Received: structure={structure!r} of type "
-            f"{type(structure).__name__}"
+            f"{type(structure).__name__}{fix}"
         )
-    if (
-        structure.units.shape != ours.units.shape
-        or structure.gates.shape != ours.gates.shape
-    ):
-        raise ValueError(
-            "Argument `structure` must have the shapes of "
-            f"`model.structure`: {ours.units.shape} and "
-            f"{ours.gates.shape}. Received: {structure.units.shape} and "
-            f"{structure.gates.shape}"
-        )
+    structure = in_order_of(
+        structure,
+        ours,
+        "Argument `structure` must have the groups and gates of model "
+        f"`{network.name}`.",
+    )
     widths = channel_map.widths(structure.units)
     for group, width in zip(channel_map.groups, widths):
         if not width:
@@ -249,6 +254,7 @@ def check_structure(structure, network):
                 "Each group must keep at least one unit. Received a "
                 f"structure without any unit of layer `{group.name}`."
             )
+    return structure
 
 
 def check_moment(moment, controller):
@@ -354,5 +360,16 @@ def check_reachable(space, budget, limit, cost):
     (argument, *_) = budget.get_config()
     raise ValueError(
         f"{what}: with this network, `{argument}` can be {shown}. Received: "
-        f"{budget!r}"
+        f"{budget!r}{_meant_fraction(budget)}"
     )
+
+
+def _meant_fraction(budget):
+    """What to say of a count that was perhaps meant as a fraction."""
+    value = budget.value
+    if not isinstance(value, int) or value > 100:
+        return ""
+    what = {"flops": "FLOPs", "params": "parameters"}[budget.measure]
+    count = f"a count of {what}" if value > 1 else f"a single one of the {what}"
+    whole = "all of them are 1.0, " if value == 1 else ""
+    return f". {value} is {count}; {whole}half of the full network's is 0.5."

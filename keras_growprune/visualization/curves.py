@@ -37,11 +37,11 @@ class Line:
         return np.append(x[:passed], moment), np.append(y[:passed], end)
 
     def label(self, moment=np.inf):
-        """Its name, with what it was last."""
-        passed = np.searchsorted(self.x, moment, side="right")
-        if not self._form or not passed:
+        """Its name, with the value at which it ends at a moment."""
+        _, y = self.until(moment)
+        if not self._form or not len(y):
             return self.name
-        return f"{self.name} {self.y[passed - 1]:{self._form}}"
+        return f"{self.name} {y[-1]:{self._form}}"
 
 
 class Panel:
@@ -137,7 +137,7 @@ def cost_panel(model, record, theme):
     ends = record.edges[[0, -1]]
     budget = [model._growth.blueprint.budget_fraction] * 2
     dots = dict(linestyle=(0, (1, 1.5)), given=True)
-    lines = [Line("budget", ends, budget, theme.out, ".2f", **dots)]
+    lines = [Line("budget", ends, budget, theme.out, ".3f", **dots)]
     if np.isfinite(record.targets).any():
         x, y = _stairs(record.edges, record.targets)
         # Wide and behind the cost, which often lies on it.
@@ -154,7 +154,7 @@ def cost_panel(model, record, theme):
             ),
         )
     x, y = _stairs(record.edges, record.costs)
-    lines.append(Line("cost", x, y, theme.now, ".2f"))
+    lines.append(Line("cost", x, y, theme.now, ".3f"))
     title = f"cost: share of the full network's {measure_text(model)}"
     return Panel(title, lines, scale="share")
 

@@ -20,8 +20,9 @@ def matplotlib_parts():
         from keras_growprune.visualization import shown_figure
     except ImportError as error:
         raise ImportError(
-            "Pictures need matplotlib, which is an extra: "
-            '`pip install "keras_growprune[viz]"`.'
+            "Pictures need matplotlib, which is not installed. Run `pip "
+            "install matplotlib pillow`, the packages of the extra "
+            "`keras_growprune[viz]`."
         ) from error
     return shown_figure
 
@@ -137,6 +138,12 @@ def check_ending(path, endings):
     """
     if path is None:
         return
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(
+            "Argument `path` must be the path of a file to write, or None. "
+            f"Received: path={path!r} of type {type(path).__name__}. Pass "
+            "either the model or its history; both know the same."
+        )
     ending = os.path.splitext(os.fspath(path))[1].lower()
     if ending not in endings:
         raise ValueError(

@@ -44,7 +44,7 @@ class GrowthMotion:
         if settled_at is not None and record.edges[period] >= settled_at:
             return "settled"
         if not period:
-            return "seed"
+            return "seed" if record.begins_as_seed else "start"
         # Where the cost stays, it goes on as before.
         for now, before in zip(
             record.costs[period:0:-1], record.costs[period - 1 :: -1]

@@ -28,6 +28,7 @@ class GrowthRecord:
         costs: Array `(periods,)`, fraction of the full network's cost.
         targets: Array `(periods,)`, what the schedule allows, NaN where the
             ledger does not know.
+        begins_as_seed: Whether the first period had the seed network.
         settled_at: When the structure became final, or None.
         metrics: Maps names to `{"training": (moments, values)}`, and
             `"validation"` likewise where there is one.
@@ -41,6 +42,9 @@ class GrowthRecord:
         self.widths = np.array([widths for widths, _ in live], dtype=int)
         gates = np.array([gates for _, gates in live], dtype=bool)
         self.gates = gates.reshape(len(records), len(self._map.gates))
+        growth = model._growth
+        seed = self._live(growth.seed_widths, growth.seed_gates)
+        self.begins_as_seed = all(map(np.array_equal, seed, live[0]))
         self.costs = np.array([r["cost"] for r in records], dtype=float)
         targets = [r.get("target", np.nan) for r in records]
         self.targets = np.array(targets, dtype=float)

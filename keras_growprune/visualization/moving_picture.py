@@ -8,11 +8,7 @@ import numpy as np
 from keras_growprune.files import new_aside
 
 MOVING_PICTURES = (".gif", ".webp")
-# So many colours draw text without visible steps.
-_COLORS = 96
-# Weights of a colour where its edge is smoothed, and how far palettes' colours
-# are from each other at least.
-_SHARES, _APART = (0.8, 0.6, 0.4, 0.2), 8
+_COLORS = 128  # more of them make files larger, not better
 
 
 def frames(figure, artists, states, show):
@@ -53,7 +49,7 @@ def save_frames(images, durations, path, colors):
         durations: Milliseconds of each, multiples of ten.
         path: Ends in `.gif` or `.webp`.
         colors: Array of shape `(colors, 3)`, from 0 to 255, those to keep
-            exactly in a GIF; the first one is the background.
+            exactly in a GIF.
     """
     options = dict(
         save_all=True, duration=durations, loop=0, append_images=images[1:]
@@ -71,35 +67,62 @@ def _with_one_palette(images, colors):
     """The same colours in all frames, or still parts would flicker."""
     from PIL import Image
 
-    some = images[:: math.ceil(len(images) / 6)] + [images[-1]]
-    width, height = images[0].size
-    sheet = Image.new("RGB", (width, height * len(some)))
-    for index, image in enumerate(some):
-        sheet.paste(image, (0, index * height))
-    found = sheet.quantize(_COLORS, method=Image.Quantize.MEDIANCUT)
-    found = np.array(found.getpalette()).reshape(-1, 3)
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(_palette(colors, found).flatten().tolist())
-    return [
-        image.quantize(palette=palette, dither=Image.Dither.NONE)
-        for image in images
-    ]
+    counts = np.zeros(2**24, dtype=np.int64)
+    for image in images:
+        counts += np.bincount(_packed(image).ravel(), minlength=2**24)
+    found = np.flatnonzero(counts)
+    palette = _palette(colors, found, counts[found])
+    # Pillow would look colours up by their upper bits alone: on a dark
+    # background, where many are close together, it takes wrong ones.
+    index_of = np.zeros(2**24, dtype=np.uint8)
+    index_of[found] = _nearest(_unpacked(found), palette)
+    result = []
+    for image in images:
+        image = Image.fromarray(index_of[_packed(image)])
+        image.putpalette(palette.flatten().tolist())
+        result.append(image)
+    return result
 
 
-def _palette(colors, found):
-    """Given colours, their edges on the background, and what else was found.
+def _palette(colors, found, counts):
+    """The given colours that a picture has, and what stands for the others.
 
-    Pillow looks colours up by their upper bits, so those next to another one
-    are left out: a white background would become one of its greys.
+    Args:
+        colors: Array of shape `(colors, 3)`.
+        found: All colours of the picture, packed.
+        counts: How often each is there.
+
+    Returns:
+        Array of integers of shape `(256 at most, 3)`.
     """
-    background = colors[0]
-    edges = [
-        background + share * (color - background)
-        for share in _SHARES
-        for color in colors[1:]
-    ]
-    kept = []
-    for color in np.rint([*colors, *edges, *found]).astype(int):
-        if all(np.max(np.abs(color - other)) >= _APART for other in kept):
-            kept.append(color)
-    return np.array(kept[:256])
+    given = np.rint(colors).astype(int)
+    kept = list(given[np.isin(_packed(given), found)])
+    every, weights = _unpacked(found), np.sqrt(counts)
+    apart = np.full(len(found), np.inf)
+    for color in kept:
+        apart = np.minimum(apart, np.sum((every - color) ** 2, axis=-1))
+    while len(kept) < _COLORS and apart.max() > 0:
+        # What is shown worst so far, and often.
+        kept.append(every[np.argmax(apart * weights)])
+        apart = np.minimum(apart, np.sum((every - kept[-1]) ** 2, axis=-1))
+    return np.array(kept).astype(int)
+
+
+def _packed(colors):
+    """Each colour as one number."""
+    red, green, blue = np.moveaxis(np.asarray(colors, dtype=np.int32), -1, 0)
+    return (red << 16) | (green << 8) | blue
+
+
+def _unpacked(numbers):
+    parts = [(numbers >> shift) & 255 for shift in (16, 8, 0)]
+    return np.stack(parts, axis=-1).astype(float)
+
+
+def _nearest(colors, palette):
+    """Index of the nearest colour of a palette, for each of some colours."""
+    nearest = []
+    for part in np.array_split(colors, math.ceil(len(colors) / 4096)):
+        apart = part[:, np.newaxis] - palette
+        nearest.append(np.argmin(np.sum(apart**2, axis=-1), axis=1))
+    return np.concatenate(nearest)

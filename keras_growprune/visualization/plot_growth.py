@@ -15,7 +15,7 @@ from keras_growprune.visualization.structure_text import structure_text
 from keras_growprune.visualization.theme import theme_named
 from keras_growprune.visualization.width_map import WidthMap
 
-_MARGIN, _HEAD, _FOOT = 0.2, 1.0, 0.5
+_MARGIN, _HEAD, _FOOT = 0.2, 1.2, 0.5
 _WIDTH, _PANEL, _BETWEEN = 5.2, 1.15, 0.38
 _MOST_METRICS = 3
 
@@ -25,8 +25,9 @@ def plot_growth(model_or_history, path=None, theme="light"):
 
     The map on top has a row for each group of units that live and die
     together, named after the first layer that has them (and the number of
-    others), and a thin one for each gated layer. Colours are widths as
-    fractions of the full ones; what is hatched is out of the network. Below
+    others), and a thin one for each gated layer, if one was ever out of the
+    network. Colours are widths as fractions of the full ones, the same in both
+    themes; what is hatched is out of the network. Below
     are the cost beside what the schedule allowed, and the metrics of `fit`.
     A line across all of it is the moment when the structure was settled.
 
@@ -94,7 +95,8 @@ def plot_growth(model_or_history, path=None, theme="light"):
         every[-1].set_xlabel("epoch")
         every[-1].xaxis.get_major_locator().set_params(integer=True, nbins=10)
         _mark_settled(every, record, theme)
-        sheet.heading(_MARGIN, model.name, _texts(model), theme)
+        lines = [*_texts(model), widths.text]
+        sheet.heading(_MARGIN, model.name, lines, theme)
         save(sheet.figure, path)
     return sheet.figure
 

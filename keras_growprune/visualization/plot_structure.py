@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_growprune.training.growing_model import growing_model
+from keras_growprune.training.validation import checked_structure
 from keras_growprune.visualization.figure import PICTURES
 from keras_growprune.visualization.figure import Sheet
 from keras_growprune.visualization.figure import check_ending
@@ -59,7 +60,7 @@ def plot_structure(model, path=None, theme="light", structure=None):
     model = growing_model(model)
     if structure is None:
         structure = model.structure
-    _check_structure(structure, model)
+    structure = checked_structure(structure, model._growth.network)
     with drawing(theme):
         network = NetworkRows(model)
         # Long networks get lower rows, down to what can be read.
@@ -72,22 +73,10 @@ def plot_structure(model, path=None, theme="light", structure=None):
         _, gates = model._growth.blueprint.map.live(structure)
         picture.show(network.widths(structure), gates)
         lines = [structure_text(model, structure), picture.scale_text]
+        if network.branches:
+            lines[1] += "; arc: layers that may leave together"
+            lines[1] += "" if all(gates) else " (out: they have left)"
         sheet.heading(_MARGIN, model.name, lines, theme)
         picture.legend()
         save(sheet.figure, path)
     return sheet.figure
-
-
-def _check_structure(structure, model):
-    present = model.structure
-    counts = [
-        (getattr(each, "units", None), getattr(each, "gates", None))
-        for each in (structure, present)
-    ]
-    sizes = [[np.shape(vector) for vector in pair] for pair in counts]
-    if sizes[0] != sizes[1]:
-        raise ValueError(
-            f"Argument `structure` must be a `Structure` of model "
-            f"`{model.name}`, with {len(present.units)} units and "
-            f"{len(present.gates)} gates. Received: structure={structure!r}"
-        )

@@ -35,9 +35,9 @@ class StructureDrawing:
             full.max() > _MOST_TIMES * full.min()
         )
         self.scale_text = (
-            "bars as long as the square roots of the widths"
+            "bar length: square root of the width"
             if self._is_root
-            else "bars as long as the widths"
+            else "bar length: width"
         )
         self._place_columns()
         self.height = row_height * (len(network.rows) + 2)

@@ -10,8 +10,8 @@ class Theme:
     """Colours for one background.
 
     Those that tell something apart are Okabe and Ito's, which colour-blind
-    people can read; the map of fractions is perceptually uniform, and larger
-    fractions stand out more from the background.
+    people can read; the map of fractions is perceptually uniform, and the same
+    in both: a colour means one width, whatever is behind it.
 
     Attributes:
         background: Of the whole figure.
@@ -41,7 +41,7 @@ class Theme:
     fractions: str
 
     def colors(self):
-        """Red, green and blue from 0 to 255; the background comes first."""
+        """Red, green and blue from 0 to 255, an array of a row for each."""
         values = [getattr(self, each.name) for each in dataclasses.fields(self)]
         return np.array(
             [
@@ -66,7 +66,7 @@ _THEMES = {
         settled="#b8578c",
         training="#0072b2",
         validation="#e69f00",
-        fractions="viridis_r",
+        fractions="viridis",
     ),
     "dark": Theme(
         background="#0d1117",

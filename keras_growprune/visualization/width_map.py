@@ -21,7 +21,7 @@ class _Row:
 
 
 class WidthMap:
-    """One row for each group of units and for each gated layer.
+    """One row for each group of units and, if one changed, each gated layer.
 
     Args:
         model: A `GrowPruneModel`.
@@ -31,18 +31,21 @@ class WidthMap:
     Attributes:
         left, right: In inches, what labels at the sides need.
         height: In inches.
+        text: What is to be known to read it.
     """
 
     def __init__(self, model, record, theme):
         self._record, self._theme = record, theme
         channel_map = model._growth.blueprint.map
-        self._rows = _rows(channel_map)
+        # Where all branches are there all the time, their rows say nothing.
+        self._rows = _rows(channel_map, with_gates=not record.gates.all())
         count = max(len(self._rows), 1)
         # Many rows are lower, as far as can be read.
         row_height = float(np.clip(9 / count, 0.14, 0.24))
         self._size = min(8.5, row_height * 72 * 0.68)
         self.height = row_height * count
         self._sizes = channel_map.sizes
+        self.text = self._explained(channel_map)
         self._labels = [row.label for row in self._rows]
         self._ends = [self._end(row) for row in self._rows]
         self.left = text_width(self._labels, self._size) + _GAP
@@ -53,6 +56,17 @@ class WidthMap:
             return "in" if self._record.gates[-1, row.index] else "out"
         now = self._record.widths[-1, row.index]
         return f"{now or 'out'} / {self._sizes[row.index]}"
+
+    def _explained(self, channel_map):
+        parts = ["row: a layer"]
+        if any(len(group.writers) > 1 for group in channel_map.groups):
+            parts[0] += " (+n: and n more, which share its units)"
+        if any(row.is_gate for row in self._rows):
+            parts.append("thin line: a gated layer and its branch are in")
+        is_out = not (self._record.widths > 0).all()
+        if is_out or not self._record.gates.all():
+            parts.append("hatched: out")
+        return "; ".join(parts)
 
     def draw(self, axes):
         """Draws the map; returns what a colour bar needs."""
@@ -124,7 +138,7 @@ class WidthMap:
         )
 
 
-def _rows(channel_map):
+def _rows(channel_map, with_gates):
     """One `_Row` for each group and each gate, in the graph's order."""
     found = []
     for index, group in enumerate(channel_map.groups):
@@ -132,7 +146,7 @@ def _rows(channel_map):
         label += f" +{more}" if more else ""
         place = min(map(channel_map.layer_index, group.writers))
         found.append((place, _Row(group.name, label, False, index)))
-    for index, gate in enumerate(channel_map.gates):
+    for index, gate in enumerate(channel_map.gates if with_gates else ()):
         place = channel_map.layer_index(gate.layer)
         found.append((place, _Row(gate.name, elided(gate.name), True, index)))
     return [row for _, row in sorted(found, key=lambda pair: pair[0])]

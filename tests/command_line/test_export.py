@@ -81,6 +81,8 @@ def test_what_is_there_is_replaced_on_demand_only(tmp_path, capsys):
         ("small.tflite", "--quantization=int4"),
         ("small", "--batch_size=-1"),
         ("small", "--format=pytorch"),
+        ("small", "--format=litert"),
+        ("small.tflite", "--format=tf_saved_model"),
     ],
 )
 def test_flags_that_do_not_go_together(output, flag, tmp_path, capsys):

@@ -31,6 +31,12 @@ class Doubled(keras.layers.Layer):
 """
 
 
+def test_the_guide_shows_the_help_as_it_is(capsys):
+    assert run("--help") == 0
+    guide = (ROOT / "docs/guides/command_line.md").read_text(encoding="utf-8")
+    assert f"--help\n{capsys.readouterr().out}```" in guide
+
+
 def test_help_is_no_error(capsys):
     for arguments in (["--help"], ["-h"], ["help"]):
         assert run(*arguments) == 0

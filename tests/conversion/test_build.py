@@ -62,6 +62,14 @@ def test_frozen_layers_are_named_again():
     assert shapes(built) == shapes(model.compact())
 
 
+def test_a_path_in_place_of_text_is_told(tmp_path):
+    path = tmp_path / "structure.json"
+    path.write_text(grow(residual()).structure.to_json())
+    for given in (path, str(path)):
+        with pytest.raises(ValueError, match="a path.*read_text"):
+            kgp.build(plain, given)
+
+
 def test_another_network_is_refused():
     model = grow(residual())
     with pytest.raises(ValueError, match="Argument `structure`"):

@@ -50,6 +50,12 @@ def test_what_is_no_fraction_and_no_count_is_refused(name, value):
         Budget(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["flops", "params", "latency"])
+def test_per_cent_are_told_as_a_fraction(name):
+    with pytest.raises(ValueError, match=r"12\.5 % is 0\.125"):
+        Budget(**{name: 12.5}, profile=None)
+
+
 def test_exactly_one_measure_is_needed():
     with pytest.raises(ValueError, match="exactly one.*flops=None"):
         Budget()

@@ -1,3 +1,5 @@
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -274,6 +276,19 @@ def test_networks_with_attention_are_measured():
     model = kgp.growable(keras.Model(inputs, outputs), kgp.Budget(flops=0.9))
     profile = kgp.DeviceProfile.measure(model, seconds=1, verbose=0)
     assert profile.milliseconds(model.compact()) > 0
+
+
+@pytest.mark.parametrize("runtime", ["litert", "tensorflow"])
+def test_measuring_and_checking_log_nothing(runtime, caplog):
+    model = grow(conv_chain((4, 6)))
+    level = logging.getLogger("absl").level
+    with caplog.at_level(logging.INFO):
+        profile = kgp.DeviceProfile.measure(
+            model, runtime, seconds=0.5, verbose=0
+        )
+        profile.check({"full": model.untrained()}, verbose=0)
+    assert [x.getMessage() for x in caplog.records] == []
+    assert logging.getLogger("absl").level == level
 
 
 def test_measuring_tells_what_it_does(capsys):

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 import keras_growprune as kgp
+from keras_growprune.export.file_formats import chosen_format
 from keras_growprune.runtimes import open_exported
 from tests.export.exported_networks import NETWORKS
 from tests.export.exported_networks import convolutional
@@ -20,10 +21,20 @@ onnx = pytest.mark.skipif(
 )
 
 
+@pytest.mark.parametrize(
+    "path, expected",
+    [("a.onnx/m.tflite", "litert"), ("m.onnx", "onnx")]
+    + [(path, "tf_saved_model") for path in ("m", "m.tflite/1", "1.0", "a/")],
+)
+def test_the_ending_tells_the_format(path, expected, tmp_path):
+    assert chosen_format(tmp_path / path) == expected
+    assert chosen_format(path, expected) == expected
+
+
 @pytest.mark.slow
 def test_litert_file_answers_like_the_growing_network(tmp_path, capsys):
     model, path = grown(recurrent), tmp_path / "m.tflite"
-    result = model.export(path, format="litert")
+    result = model.export(path)
     assert result.difference <= 1e-5 and result.agreement == 1
     assert capsys.readouterr().out.startswith(f"wrote {path}: largest diff")
     assert names(tmp_path) == ["m.tflite"]
@@ -34,7 +45,7 @@ def test_litert_file_answers_like_the_growing_network(tmp_path, capsys):
 @onnx
 def test_onnx_file_answers_like_the_growing_network(tmp_path):
     model, path = grown(convolutional), tmp_path / "m.onnx"
-    result = model.export(path, format="onnx", verbose=False)
+    result = model.export(path, verbose=False)
     assert result.difference <= 1e-5 and result.agreement == 1
     file = open_exported(path)
     assert file.inputs == {"image": ((None, 8, 8, 1), "float32")}

@@ -19,7 +19,13 @@ ENDINGS = kgp.export.FORMATS
 
 
 REFUSED = {
-    "format": (dict(format="tflite"), r"one of.*litert.*'tflite'"),
+    "format": (dict(format="tflite"), r"one of.*'tflite'.*mean 'litert'\?"),
+    "no name": (dict(format=1), "one of.*format=1$"),
+    "a folder's name": (
+        dict(path="m.tflite", format="tf_saved_model"),
+        r"SavedModel is a folder.*m\.tflite.*Leave `format` out",
+    ),
+    "a file of Keras": (dict(path="m.keras"), r"`model\.compact\(\)\.save"),
     "ending": (
         dict(path="m.onnx", format="litert"),
         r"end with `\.tflite`.*m\.onnx",
@@ -309,6 +315,6 @@ def test_a_missing_extra_is_named(missing, tmp_path, monkeypatch):
         "importlib.util.find_spec",
         lambda name, *args: None if name == missing else find(name, *args),
     )
-    with pytest.raises(ImportError, match=r"pip install .*growprune\[onnx\]"):
+    with pytest.raises(ImportError, match=rf"pip install {missing}.*\[onnx\]"):
         grown(convolutional).export(tmp_path / "m.onnx", format="onnx")
     assert names(tmp_path) == []

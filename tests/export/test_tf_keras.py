@@ -784,7 +784,9 @@ def test_what_keras_3_has_no_twin_for():
 def test_packages_that_are_missing(monkeypatch):
     for name, load in (("tf_keras", import_tf_keras), (TFMOT, import_tfmot)):
         monkeypatch.setitem(sys.modules, name, None)
-        with pytest.raises(ImportError, match=r"keras_growprune\[tfmot\]"):
+        with pytest.raises(
+            ImportError, match=r"install tensorflow-m.*\[tfmot\]"
+        ):
             load()
 
 

@@ -48,6 +48,16 @@ def test_groups_tell_who_writes_who_follows_and_why(report):
     assert report.gates == ["sum"]
 
 
+def test_lists_that_are_cut_say_how_many_more_and_where_they_are(report):
+    text = str(report)
+    assert "ln and 1 more" in text and "`report.groups` has all" in text
+    inputs = keras.Input((4,))
+    x = layers.Dense(5)(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    short = str(kgp.growable(model, kgp.Budget(params=0.9)).coupling_report())
+    assert "more" not in short and "report.groups" not in short
+
+
 def test_everything_that_cannot_change_has_a_reason(report):
     assert report.frozen == {
         "heads": "its heads stay; it is as wide as its queries",

@@ -32,6 +32,18 @@ def test_structures_are_equal_when_all_masks_are():
     assert structure != "structure"
 
 
+def test_they_are_shown_by_widths_and_gates():
+    structure = Structure(
+        [1, 0, 1], [1, 0], (("stem", 2), ("end", 1)), ("skip", "jump")
+    )
+    assert repr(structure) == (
+        "Structure(widths={'stem': 1, 'end': 1}, "
+        "gates={'skip': True, 'jump': False})"
+    )
+    nameless = Structure([1, 0, 1], [1])
+    assert repr(nameless) == "Structure(2 of 3 units, 1 of 1 gate)"
+
+
 def test_structures_have_no_hash():
     with pytest.raises(TypeError, match="unhashable"):
         hash(Structure([1], []))

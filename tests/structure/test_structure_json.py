@@ -1,6 +1,7 @@
 """Structures as text, and what is different between two."""
 
 import json
+import pathlib
 
 import hypothesis
 import numpy as np
@@ -34,11 +35,15 @@ def test_text_tells_widths_and_which_units():
     sizes=st.lists(st.integers(1, 20), max_size=4), data=st.data()
 )
 def test_any_structure_is_the_same_after_text(sizes, data):
-    flags = st.lists(st.booleans(), min_size=sum(sizes), max_size=sum(sizes))
+    flags = []
+    for size in sizes:  # each group keeps at least one unit
+        part = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
+        part[data.draw(st.integers(0, size - 1))] = True
+        flags += part
     gates = data.draw(st.lists(st.booleans(), max_size=3))
     groups = tuple((f"group_{i}", size) for i, size in enumerate(sizes))
     names = tuple(f"gate_{i}" for i in range(len(gates)))
-    one = structure(data.draw(flags), gates, groups, names)
+    one = structure(flags, gates, groups, names)
     other = kgp.Structure.from_json(one.to_json())
     assert other == one
     assert (other.groups, other.gate_names) == (one.groups, one.gate_names)
@@ -57,8 +62,28 @@ def test_a_width_alone_means_the_first_units():
         (lambda c: c["groups"][0].update(units="0-9"), "beyond its 4"),
         (lambda c: c["groups"][0].update(width=1), "width of 1, but 3 units"),
         (lambda c: c["groups"][0].update(units="a-b"), "units 'a-b'"),
-        (lambda c: c["groups"][0].pop("size"), "lacks an entry"),
-        (lambda c: c.pop("gates"), "lacks an entry"),
+        (lambda c: c["groups"][0].update(units="1-"), "'1-' is no index"),
+        (lambda c: c["groups"][0].update(units="3-1"), "'3-1' is no index"),
+        (lambda c: c["groups"][0].update(units="-1"), "'-1' is no index"),
+        (lambda c: c["groups"][0].update(units="0,,3"), "'' is no index"),
+        (lambda c: c["groups"][0].update(units="0-1, 1"), "a unit twice"),
+        (lambda c: c["groups"][0].update(units=[0, 1]), "no text such as"),
+        (lambda c: c["groups"][0].update(units=""), "`a` without any unit"),
+        (lambda c: c["groups"][0].update(width=0), "`a` with a width of 0"),
+        (lambda c: c["groups"][0].update(width=-2), "width of -2"),
+        (lambda c: c["groups"][0].update(width=2.5), "width of 2.5"),
+        (lambda c: c["groups"][0].update(size=True), "size of True"),
+        (lambda c: c["groups"][0].update(widht=3), "`widht` in group `a`"),
+        (lambda c: c.update(gate={}), "`gate` in the structure"),
+        (lambda c: c["groups"].append(c["groups"][0]), "group `a` twice"),
+        (lambda c: c["groups"].append("b"), "'b' as group number 3"),
+        (lambda c: c["groups"][1].pop("name"), "`name` of group number 2"),
+        (lambda c: c["groups"][0].pop("size"), "`size` of group `a`"),
+        (lambda c: c.pop("gates"), "lacks an entry: `gates`"),
+        (lambda c: c.update(gates=["skip"]), "`gates` that map"),
+        (lambda c: c.update(groups={}), "`groups` that are no list"),
+        (lambda c: c["gates"].update(skip="off"), "gate `skip` of 'off'"),
+        (lambda c: c.update(version="1"), "version '1'"),
         (lambda c: c.update(version=2), "newer keras_growprune"),
         (lambda c: c.update(format="other"), "JSON of something else"),
     ],
@@ -74,6 +99,28 @@ def test_text_of_no_structure_is_refused(change, message):
 def test_no_json_is_refused(text):
     with pytest.raises(ValueError, match="to_json"):
         kgp.Structure.from_json(text)
+
+
+def test_a_key_that_stands_twice_is_refused():
+    text = FIRST.to_json().replace('"skip": true', '"skip": true, "skip": true')
+    with pytest.raises(ValueError, match="`skip` twice"):
+        kgp.Structure.from_json(text)
+
+
+def test_a_group_without_width_and_units_is_refused():
+    content = json.loads(FIRST.to_json())
+    content["groups"][0] = {"name": "a", "size": 4}
+    with pytest.raises(ValueError, match="`width` of group `a`"):
+        kgp.Structure.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("kind", [str, pathlib.Path])
+def test_a_path_is_told_apart_from_text(kind, tmp_path):
+    path = tmp_path / "structure.json"
+    path.write_text(FIRST.to_json())
+    with pytest.raises(ValueError, match="a path.*read_text"):
+        kgp.Structure.from_json(kind(path))
+    assert kgp.Structure.from_json(path.read_text()) == FIRST
 
 
 def test_without_names_there_is_no_text():
@@ -102,7 +149,7 @@ def test_a_difference_counts_what_came_and_what_left():
     assert difference
     text = str(difference)
     assert "│ a     │      3 │     3 │    4 │   +1 │   -1 │" in text
-    assert "│ skip  │     on │   off │   on │      │      │" in text
+    assert "│ skip  │     in │   out │   in │      │      │" in text
     assert "1 more without a difference" in text and "│ b " not in text
 
 

@@ -34,7 +34,12 @@ def test_in_a_notebook_the_text_is_returned_too(monkeypatch):
 
 
 def test_bars_are_eighths_and_a_dot_for_nothing():
-    assert bars([0, 0.01, 0.125, 0.126, 0.5, 0.99, 1]) == "·▁▁▂▄██"
+    assert bars([0, 0.01, 0.125, 0.126, 0.5, 0.87]) == "·▁▁▂▄▇"
+
+
+def test_the_full_block_is_for_full_widths_alone():
+    assert bars([0.876, 0.999, 1]) == "▇▇█"
+    assert bars([0.999] + [1.0] * 3, most=2) == "▇█"
 
 
 def test_neighbours_share_a_bar_where_there_are_too_many():

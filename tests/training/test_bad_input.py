@@ -77,7 +77,9 @@ def test_a_seed_larger_than_the_full_width_is_refused():
 
 def test_a_network_without_growable_layers_is_refused():
     inputs = keras.Input((4,))
-    with pytest.raises(ValueError, match="no growable layer.*none"):
+    with pytest.raises(
+        ValueError, match="no growable layer.*none.*kgp.growable"
+    ):
         grow((inputs, layers.Dense(3)(inputs)))
 
 
@@ -216,6 +218,27 @@ def test_a_structure_gate_of_the_users_own_is_refused():
 def test_recalibrate_wants_arrays_or_a_data_set():
     with pytest.raises(ValueError, match="Received: x of type list"):
         grow(conv_chain()).recalibrate([1, 2])
+
+
+@pytest.mark.parametrize(
+    "budget, hint",
+    [
+        ({"flops": 50}, r"50 is a count of FLOPs; half .* is 0\.5"),
+        ({"params": 9}, r"9 is a count of parameters; half .* is 0\.5"),
+        ({"flops": 1}, r"1 is a single one of the FLOPs; all of them are 1\.0"),
+        ({"flops": 101}, r"Received: Budget\(flops=101\)$"),
+    ],
+)
+def test_a_count_that_looks_like_a_fraction_is_explained(budget, hint):
+    with pytest.raises(ValueError, match=f"cannot be met.*{hint}"):
+        grow(conv_chain((4, 6)), kgp.Budget(**budget))
+
+
+def test_a_plain_model_is_told_of_growable():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(3)(layers.Dense(5)(inputs)))
+    with pytest.raises(ValueError, match="model.inputs.*kgp.growable"):
+        kgp.GrowPruneModel(model, None, kgp.Budget(flops=0.5))
 
 
 def test_refused_networks_leave_their_layers_untouched():

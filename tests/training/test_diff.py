@@ -52,8 +52,11 @@ def test_what_has_no_structure_is_refused(model, tmp_path):
     for path in (plain, text):
         with pytest.raises(ValueError, match="without a structure"):
             kgp.diff(path, model)
-    with pytest.raises(OSError):
-        kgp.diff(tmp_path / "missing.keras", model)
+    for path in (tmp_path / "missing.keras", "missing.weights.h5"):
+        with pytest.raises(FileNotFoundError, match=f"nothing at `{path}`"):
+            kgp.diff(path, model)
+    with pytest.raises(ValueError, match="without a structure"):
+        kgp.diff(tmp_path, model)
     with pytest.raises(ValueError, match="GrowPruneModel"):
         kgp.diff(model.compact(), model)
     with pytest.raises(ValueError, match="built in the same way"):

@@ -92,6 +92,47 @@ def test_a_run_that_goes_on_begins_with_what_there_is(model, capsys):
     assert not lines(capsys.readouterr().out)
 
 
+def test_what_is_not_the_seed_is_not_called_so(model, capsys):
+    model.restructure(kgp.Structure([1] * 24, [1, 1]))
+    train(model, epochs=1, verbose=1)
+    assert lines(capsys.readouterr().out)[0].startswith("begins  █")
+
+
+def test_a_run_that_is_settled_at_once_says_so(capsys):
+    moments = {"peak_at": 0.0, "settle_at": 0.0}
+    schedule = kgp.GrowthSchedule(seed_fraction=0.5, peak=0.5, **moments)
+    model = compile_model(grow(residual(filters=8), schedule=schedule))
+    train(model, epochs=2, verbose=1)
+    (line,) = lines(capsys.readouterr().out)
+    assert model.settled and line.startswith("settled ")
+
+
+def test_the_bar_shows_the_cost_and_the_history_all(model, capsys):
+    seen = []
+
+    class Seen(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(set(logs))
+
+    history = train(model, epochs=3, verbose=2, callbacks=[Seen()])
+    entries = {"loss", "cost", "flops", "params", "price", "settled"}
+    assert set(history) == entries and seen == [entries] * 3
+    bars = [x for x in capsys.readouterr().out.splitlines() if "2/2" in x]
+    for line, cost in zip(bars, history["cost"], strict=True):
+        assert f"cost: {cost:.4f}" in line
+        assert not re.search("flops|params|price|settled", line)
+
+
+def test_a_progress_bar_of_the_user_stays_alone(model, capsys):
+    class Own(keras.callbacks.ProgbarLogger):
+        def on_epoch_end(self, epoch, logs=None):
+            print(f"own bar with {len(logs)} entries")
+
+    train(model, epochs=1, verbose=2, callbacks=[Own()])
+    text = capsys.readouterr().out
+    assert "own bar with 6 entries" in text and "2/2" not in text
+
+
 def test_inside_another_fit_it_is_shown_too(capsys):
     student = grow(residual(filters=8))
     outer = keras.Sequential([student, keras.layers.Softmax()])

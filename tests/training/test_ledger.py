@@ -242,13 +242,60 @@ def test_it_prints_as_a_table():
     cost = model.ledger.epochs[1]["cost"]
     assert second[2].strip() == f"{cost:.3f}"
     flops = model.ledger.total("training_flops")
-    assert lines[-2].split("│")[7].strip() == f"{flops:.2e}"
+    share = model.ledger.relative_training_flops()
+    text = f"training FLOPs: {flops:.3g}, {share:.1%} of what the full network"
+    assert text in lines[-2]
+    seconds = model.ledger.total("seconds")
+    assert lines[-1].startswith(f"seconds: {seconds:.1f} of training steps")
+    assert repr(model.ledger) == str(model.ledger)
+
+
+def header(ledger):
+    return [cell.strip() for cell in str(ledger).splitlines()[1].split("│")][
+        1:-1
+    ]
+
+
+def test_a_fraction_that_is_the_cost_is_no_column():
+    ledger = Ledger(1000)
+    ledger.add(examples=9, flops=0.25, cost=0.25, params=0.5)
+    assert header(ledger) == "epoch widths cost target params seconds".split()
+    ledger.add(examples=9, flops=0.5, cost=0.25, params=0.25)
+    expected = "epoch widths cost target FLOPs params seconds"
+    assert header(ledger) == expected.split()
+
+
+def test_a_metric_stands_beside_itself_in_validation():
+    ledger = Ledger(1000)
+    metrics = {"accuracy": 0.5, "loss": 2.0, "val_accuracy": 0.25, "val_x": 9.0}
+    ledger.add(examples=9, flops=0.25, cost=0.25, metrics=metrics)
+    ledger.add(examples=9, flops=0.25, cost=0.25, metrics={})
+    assert header(ledger)[5:] == ["accuracy", "val", "loss", "val_x"]
+    first = str(ledger).splitlines()[3]
+    assert [cell.strip() for cell in first.split("│")][6:-1] == [
+        "0.5",
+        "0.25",
+        "2",
+        "9",
+    ]
+
+
+def test_with_many_groups_and_metrics_it_fits_a_wide_terminal():
+    ledger = Ledger(1000)
+    ledger.full_widths = np.full(60, 8)
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    metrics = dict.fromkeys(names, 0.12345)
+    record = dict(cost=0.25, target=0.3, params=0.4, seconds=12.5)
+    ledger.add(
+        examples=9, flops=0.25, units=[4] * 60, metrics=metrics, **record
+    )
+    assert max(map(len, str(ledger).splitlines())) <= 120
 
 
 def test_records_of_an_older_version_print_too():
     ledger = Ledger(1000)
     ledger.add(examples=50, flops=0.25, seconds=2.0)
-    assert "3.75e+04" in str(ledger)
+    assert "training FLOPs: 3.75e+04" in str(ledger)
     assert ledger.columns()["flops"] == [0.25]
 
 

@@ -165,7 +165,7 @@ REFUSED = {
     ),
     "a structure of another size": (
         restructured(kgp.Structure(np.ones(9), np.ones(0))),
-        r"\(14,\) and \(0,\). Received: \(9,\)",
+        "9 units in groups, 0 gates; it has 14 units in groups, 0 gates",
     ),
     "a structure without units": (
         restructured(kgp.Structure(np.zeros(14), np.ones(0))),

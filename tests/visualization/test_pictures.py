@@ -15,6 +15,11 @@ from keras_growprune.structure import Structure
 from keras_growprune.visualization import animate_growth
 from keras_growprune.visualization import plot_growth
 from keras_growprune.visualization import plot_structure
+from keras_growprune.visualization.curves import Line
+from keras_growprune.visualization.growth_motion import GrowthMotion
+from keras_growprune.visualization.growth_record import GrowthRecord
+from keras_growprune.visualization.network_rows import NetworkRows
+from keras_growprune.visualization.theme import theme_named
 from tests.networks import FULL
 from tests.networks import compile_model
 from tests.networks import conv_chain
@@ -215,7 +220,7 @@ def test_bars_are_roots_of_widths_that_are_very_different():
     figure = plot_structure(model)
     small, large = (artist(figure, f"full {name}") for name in model.widths)
     assert large.get_width() == pytest.approx(5 * small.get_width())
-    assert any("square roots" in text for text in texts(figure))
+    assert "bar length: square root of the width" in texts(figure)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
@@ -270,6 +275,74 @@ def test_an_animation_ends_as_the_picture_of_the_network(tmp_path):
     assert grown == pytest.approx(end / seed, rel=0.15)
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_colours_of_a_gif_are_those_of_the_picture(resnet, tmp_path, theme):
+    shown = []
+    for ending in ("gif", "webp"):  # the latter loses nothing
+        path = tmp_path / f"growth.{ending}"
+        animate_growth(resnet, path, theme, seconds=0.5)
+        with Image.open(path) as image:
+            image.seek(3)
+            shown.append(np.asarray(image.convert("RGB")).astype(int))
+    differences = np.abs(shown[0] - shown[1]).max(axis=-1)
+    assert differences.max() <= 32 and np.mean(differences > 8) < 1e-3
+    given = theme_named(theme).colors()
+    exact = np.isin(pack(shown[1]), pack(given))
+    np.testing.assert_array_equal(shown[0][exact], shown[1][exact])
+
+
+def pack(colors):
+    return np.asarray(colors, dtype=int) @ [65536, 256, 1]
+
+
+def test_a_moving_label_tells_where_its_line_ends():
+    line = Line("cost", [0, 1, 1, 2], [0.25, 0.25, 0.5, 0.5], "black", ".3f")
+    slope = Line("loss", [1, 2], [1.0, 2.0], "black", ".2f")
+    assert [line.label(at) for at in (0.5, 1.5)] == ["cost 0.250", "cost 0.500"]
+    assert slope.until(1.25)[1][-1] == 1.25
+    assert [slope.label(at) for at in (0.5, 1.25)] == ["loss", "loss 1.25"]
+    assert slope.label() == "loss 2.00"
+
+
+def test_a_run_that_begins_with_another_structure_is_not_called_seed():
+    model = grow(conv_chain((4, 6)))
+    compile_model(model)
+    fit(model, epochs=1, growth_epochs=4)
+    assert word_at_the_start(model) == "seed"
+    model = grow(conv_chain((4, 6)))
+    model.restructure(Structure(np.ones(10), []))
+    compile_model(model)
+    fit(model, epochs=1, growth_epochs=4)
+    assert word_at_the_start(model) == "start"
+
+
+def word_at_the_start(model):
+    motion = GrowthMotion(NetworkRows(model), GrowthRecord(model))
+    return motion.at(0.0)[-1]
+
+
+def test_a_colour_is_one_width_in_both_themes(resnet):
+    light, dark = (
+        artist(plot_growth(resnet, theme=theme), "widths").get_cmap()(0.25)
+        for theme in ("light", "dark")
+    )
+    assert light == dark
+
+
+def test_gates_are_drawn_if_one_was_out(resnet):
+    gates = set(resnet.coupling_report().gates)
+    figure = plot_growth(resnet)
+    assert gates <= set(row_names(figure))
+    (text,) = (each for each in texts(figure) if each.startswith("row: "))
+    assert "+n" in text and "thin line" in text and "hatched: out" in text
+    model = trained(epochs=1)
+    model.ledger.epochs[0]["gates"] = [True, True]
+    figure = plot_growth(model)
+    assert not set(row_names(figure)) & set(model.coupling_report().gates)
+    (text,) = (each for each in texts(figure) if each.startswith("row: "))
+    assert "thin line" not in text and "hatched" not in text
+
+
 def test_settings_of_the_user_stay_and_change_nothing(resnet):
     before = dict(matplotlib.rcParams)
     plain = plot_structure(resnet)
@@ -306,6 +379,22 @@ def test_a_model_without_growth_is_refused():
             plot_growth(given)
 
 
+def test_a_compact_network_is_told_to_know_nothing_of_growth(resnet):
+    with pytest.raises(ValueError, match="compact network no longer knows"):
+        plot_growth(resnet.compact())
+
+
+def test_a_history_in_place_of_a_path_is_refused(resnet):
+    for draw in (plot_growth, plot_structure, animate_growth):
+        with pytest.raises(ValueError, match="type History. Pass either the"):
+            draw(resnet, keras.callbacks.History())
+
+
+def test_costs_have_three_digits(resnet):
+    cost = resnet.ledger.epochs[-1]["cost"]
+    assert f"cost {cost:.3f}" in texts(plot_growth(resnet))
+
+
 def test_two_growing_networks_are_too_many():
     parts = [grow(conv_chain((4, 6)), name=name) for name in ("one", "other")]
     inputs = keras.Input((6, 6, 2))
@@ -331,7 +420,7 @@ def test_unknown_themes_and_endings_are_refused(resnet, tmp_path):
 def test_a_structure_of_another_network_is_refused(resnet):
     other = grow(conv_chain((4, 6))).structure
     for structure in (other, "now"):
-        with pytest.raises(ValueError, match="must be a `Structure` of model"):
+        with pytest.raises(ValueError, match="Argument `structure` must"):
             plot_structure(resnet, structure=structure)
 
 
@@ -341,5 +430,5 @@ def test_without_matplotlib_the_extra_is_named(resnet, monkeypatch):
     package = sys.modules["keras_growprune.visualization"]
     monkeypatch.delattr(package, "shown_figure", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"keras_growprune\[viz\]"):
+    with pytest.raises(ImportError, match=r"install matplotlib .*\[viz\]"):
         plot_structure(resnet)
