@@ -9,7 +9,7 @@ structure and compares what the compact network answers; then it grows it under
 half of the FLOPs, on small images (decisions and changes do not depend on their
 size), and tells what the changes of structure took, and which share of the full
 network's weights was on the device. `--memory` measures the largest resident
-memory in training steps of a ResNet-50, each network in a process of its own.
+memory in an epoch of a ResNet-50, each network in a process of its own.
 `--input_pipeline` measures how many photographs a second one core prepares.
 """
 
@@ -38,7 +38,12 @@ _SIZES = {
     "wrn_28_10": (32, 32),
     "deeplab_v3_resnet_101": (513, 65),
 }
-_MEMORY = ("full, plain Keras", "full, growing", "quarter, growing")
+_MEMORY = (
+    "full, plain Keras",
+    "full, growing",
+    "quarter, growing",
+    "quarter, plain Keras",
+)
 flags.DEFINE_list("networks", list(_SIZES), "Networks.")
 flags.DEFINE_integer("periods", 9, "Changes until the structure is settled.")
 flags.DEFINE_bool("memory", False, "Measure memory instead.")
@@ -148,22 +153,23 @@ def measure_growing(name):
 
 
 def measure_memory_of(case):
-    """Prints how much memory training steps of a network need."""
+    """Prints the memory before there is a network, and the most in training."""
+    before = memory.resident_mib()
+    share = 1.0 if case.startswith("full") else 0.25
     if case == "full, plain Keras":
         model = keras.Model(*network("resnet_50", 224, growable=False))
     else:
         # The seed network is what is trained in the first epoch.
-        share = 1.0 if case.startswith("full") else 0.25
         schedule = kgp.GrowthSchedule(seed_fraction=share, peak=1.0)
         model = growing("resnet_50", 224, schedule=schedule)
-    model = compiled(model)
+    more = {"growth_epochs": 1000}
+    if "plain" in case:
+        model, more = compiled(model.compact() if share < 1 else model), {}
     data = examples(model, FLAGS.batch_size)
     data = tf.data.Dataset.from_tensors(data).repeat(3)
     memory.forget_peak()
-    grows = isinstance(model, kgp.GrowPruneModel)
-    more = {"growth_epochs": 1000} if grows else {}
-    model.fit(data, epochs=1, verbose=0, **more)
-    print(memory.peak_mib(), flush=True)
+    model.fit(data, epochs=1, verbose=0, shuffle=False, **more)
+    print(before, memory.peak_mib(), flush=True)
 
 
 def measure_memory():
@@ -175,9 +181,13 @@ def measure_memory():
             stdout=subprocess.PIPE,
             text=True,
         ).stdout
-        found[case] = int(output.split()[-1])
+        before, most = map(int, output.split()[-2:])
+        found[case] = most - before
         share = found[case] / found[_MEMORY[0]]
-        print(f"{case:<20}{found[case]:>8,} MiB  {share:.2f}", flush=True)
+        print(
+            f"{case:<22}{most:>8,} MiB, {before} of them before: {share:.2f}",
+            flush=True,
+        )
 
 
 def photographs(count):
@@ -198,9 +208,9 @@ def measure_input():
     sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
     import imagenet_data
 
+    tf.config.threading.set_intra_op_parallelism_threads(1)
     files = photographs(FLAGS.files)
     size = statistics.mean(map(len, files)) / 1000
-    tf.config.threading.set_intra_op_parallelism_threads(1)
     options = tf.data.Options()
     rates = {}
     for cores in range(1, (os.cpu_count() or 1) + 1):
@@ -220,7 +230,7 @@ def measure_input():
             count = sum(len(batch) for batch in data)
             rates[name] = count / (time.perf_counter() - started)
         print(
-            f"{cores} cores, files of {size:.0f} kB: "
+            f"{cores} core(s), files of {size:.0f} kB: "
             + ", ".join(f"{rate:.0f} {name}" for name, rate in rates.items())
             + " images a second",
             flush=True,

@@ -14,13 +14,22 @@ def forget_peak():
         pass
 
 
+def resident_mib():
+    """Resident memory at present, in MiB, or None."""
+    return _field("VmRSS:")
+
+
 def peak_mib():
     """Largest resident memory since `forget_peak`, in MiB, or None."""
+    return _field("VmHWM:")
+
+
+def _field(name):
     try:
         lines = (_PROCESS / "status").read_text().splitlines()
     except OSError:
         return None
     for line in lines:
-        if line.startswith("VmHWM:"):
+        if line.startswith(name):
             return math.ceil(int(line.split()[1]) / 1024)
     return None

@@ -97,29 +97,51 @@ class LazyFunctional(DistributedFit, keras.Model):
             return super()._run_through_graph(
                 inputs, operation_fn=operation_fn, call_fn=call_fn
             )
-        values = self._values_of_graph(inputs, operation_fn)
+        values = self._values_of_graph(inputs, operation_fn, self.outputs)
         return keras.tree.pack_sequence_as(
             self._outputs_struct, [values[id(x)] for x in self.outputs]
         )
 
-    def _values_of_graph(self, inputs, operation_fn):
-        """Values of all tensors that the plan computes, by `id`."""
+    def _values_of_graph(self, inputs, operation_fn, wanted):
+        """Values of tensors that the plan computes, by `id`.
+
+        Only those that are wanted are still there in the end: where nothing is
+        traced, all of them together need as much memory as a training step.
+
+        Args:
+            inputs: Values of the inputs.
+            operation_fn: Function that returns what to call for an operation.
+            wanted: List of symbolic tensors, or None among them.
+        """
         values = {
             id(tensor): value
             for tensor, value in zip(self.inputs, keras.tree.flatten(inputs))
         }
-        for call, alias, after in self._call_plan.steps:
-            if call.node.is_input:
-                continue
+        steps = [
+            (call, alias, after, [alias] if alias is not None else call.inputs)
+            for call, alias, after in self._call_plan.steps
+            if not call.node.is_input
+        ]
+        readers = collections.Counter(map(id, wanted))
+        for *_, read in steps:
+            readers.update(map(id, read))
+        for call, alias, after, read in steps:
             if alias is not None:
-                values[id(call.outputs[0])] = values[id(alias)]
-                continue
-            args, kwargs = call.fill_in(values)
-            outputs = operation_fn(call.operation)(*args, **kwargs)
-            if after is not None:
-                outputs = after(outputs)
+                outputs = values[id(alias)]
+            else:
+                args, kwargs = call.fill_in(values)
+                outputs = operation_fn(call.operation)(*args, **kwargs)
+                del args, kwargs
+                if after is not None:
+                    outputs = after(outputs)
             for tensor, value in zip(call.outputs, keras.tree.flatten(outputs)):
-                values[id(tensor)] = value
+                if readers[id(tensor)]:
+                    values[id(tensor)] = value
+            del outputs
+            readers.subtract(map(id, read))
+            for tensor in read:
+                if not readers[id(tensor)]:
+                    values.pop(id(tensor), None)
         return values
 
 
@@ -176,5 +198,5 @@ def call_training_only(model, inputs, layer_class, tensors=None, around=None):
     with model.following_plan():
         if tensors is None:
             return model._run_through_graph(inputs, operation_fn=wrap)
-        values = model._values_of_graph(inputs, wrap)
+        values = model._values_of_graph(inputs, wrap, tensors)
         return [values.get(id(tensor)) for tensor in tensors]
