@@ -9,7 +9,8 @@ structure and compares what the compact network answers; then it grows it under
 half of the FLOPs, on small images (decisions and changes do not depend on their
 size), and tells what the changes of structure took, and which share of the full
 network's weights was on the device. `--memory` measures the largest resident
-memory in an epoch of a ResNet-50, each network in a process of its own.
+memory in an epoch of a ResNet-50, each network in a process of its own, and how
+many images a second it trains on.
 `--input_pipeline` measures how many photographs a second one core prepares.
 """
 
@@ -117,6 +118,20 @@ class WeightsOnTheDevice(keras.callbacks.Callback):
         self.counts = (*self.counts, self.model.count_params())
 
 
+class Seconds(keras.callbacks.Callback):
+    """Notes how long each step took."""
+
+    def on_train_begin(self, logs=None):
+        self.steps = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["loss"])  # to its end
+        self.steps.append(time.perf_counter() - self._started)
+
+
 def measure_growing(name):
     """Prints a row about one network."""
     full_size, small_size = _SIZES[name]
@@ -153,7 +168,8 @@ def measure_growing(name):
 
 
 def measure_memory_of(case):
-    """Prints the memory before there is a network, and the most in training."""
+    """Prints the memory before there is a network, the most in training, and
+    milliseconds of a step."""
     before = memory.resident_mib()
     share = 1.0 if case.startswith("full") else 0.25
     if case == "full, plain Keras":
@@ -166,10 +182,13 @@ def measure_memory_of(case):
     if "plain" in case:
         model, more = compiled(model.compact() if share < 1 else model), {}
     data = examples(model, FLAGS.batch_size)
-    data = tf.data.Dataset.from_tensors(data).repeat(3)
+    data = tf.data.Dataset.from_tensors(data).repeat(5)
+    seconds = Seconds()
+    more.update(verbose=0, shuffle=False, callbacks=[seconds])
     memory.forget_peak()
-    model.fit(data, epochs=1, verbose=0, shuffle=False, **more)
-    print(before, memory.peak_mib(), flush=True)
+    model.fit(data, epochs=1, **more)
+    one_step = statistics.median(seconds.steps[1:])  # the first one is traced
+    print(before, memory.peak_mib(), round(1000 * one_step), flush=True)
 
 
 def measure_memory():
@@ -181,11 +200,13 @@ def measure_memory():
             stdout=subprocess.PIPE,
             text=True,
         ).stdout
-        before, most = map(int, output.split()[-2:])
-        found[case] = most - before
-        share = found[case] / found[_MEMORY[0]]
+        before, most, step = map(int, output.split()[-3:])
+        found[case] = np.array([most - before, step])
+        shares = found[case] / found[_MEMORY[0]]
         print(
-            f"{case:<22}{most:>8,} MiB, {before} of them before: {share:.2f}",
+            f"{case:<22}{most:>8,} MiB, {before} of them before: "
+            f"{shares[0]:.2f}; {1000 * FLAGS.batch_size / step:6.1f} images a "
+            f"second, a step {shares[1]:.2f}",
             flush=True,
         )
 
