@@ -151,10 +151,13 @@ def train(model, data, steps, strategy, callbacks=()):
         verbose=2,
         callbacks=[time_left.TimeLeft(), *callbacks],
     )
-    if strategy.workers > 1 and not strategy.is_chief:
-        return {}
-    evaluated = data.evaluation_batches(FLAGS.size, FLAGS.batch_size)
-    return model.evaluate(evaluated, verbose=0, return_dict=True)
+    evaluated = data.evaluation_batches(
+        FLAGS.size,
+        strategy.batch_size(data.count(training=False), FLAGS.batch_size),
+    )
+    return model.evaluate(
+        strategy.prepared(evaluated), verbose=0, return_dict=True
+    )
 
 
 def print_row(name, model, scores, training_flops):
@@ -211,6 +214,10 @@ def train_networks(strategy):
     unknown = set(FLAGS.networks) - set(_NETWORKS)
     if unknown:
         raise app.UsageError(f"--networks must be of {_NETWORKS}: {unknown}")
+    if FLAGS.networks != ["grown"] and not strategy.trains_plain_networks:
+        raise app.UsageError(
+            "Plain Keras does not train on several workers: --networks=grown."
+        )
     keras.mixed_precision.set_global_policy(FLAGS.precision)
     data = strategy.load(lambda: imagenet_data.PhotographSet(FLAGS.data))
     steps = FLAGS.steps or max(data.count() // FLAGS.batch_size, 1)

@@ -135,6 +135,7 @@ def train(model, data, strategy, callbacks=()):
         callbacks=[time_left.TimeLeft(), *callbacks],
         verbose=2,
     )
+    evaluation = strategy.prepared(evaluation)
     scores = model.evaluate(evaluation, verbose=0, return_dict=True)
     return scores["miou"], seconds
 
@@ -213,6 +214,10 @@ def train_networks(strategy):
     unknown = set(FLAGS.networks) - set(_NETWORKS)
     if unknown:
         raise app.UsageError(f"--networks must be of {_NETWORKS}: {unknown}")
+    if FLAGS.networks != ["grown"] and not strategy.trains_plain_networks:
+        raise app.UsageError(
+            "Plain Keras does not train on several workers: --networks=grown."
+        )
     keras.mixed_precision.set_global_policy(FLAGS.precision)
     train_split, evaluation_split, classes = strategy.load(load)
     data = batches(train_split, evaluation_split, strategy)

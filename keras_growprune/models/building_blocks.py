@@ -10,6 +10,11 @@ from keras_growprune.layers import GrowableConv2D
 from keras_growprune.layers.growable import is_number
 
 
+def logits_dtype():
+    """That of weights: under mixed precision a loss wants more than 16 bits."""
+    return keras.config.dtype_policy().variable_dtype
+
+
 def check_factor(name, value):
     """Checks a factor on widths."""
     if not (is_number(value) and value > 0):
@@ -106,10 +111,12 @@ class BuildingBlocks:
     def classifier(self, x, classes):
         """Global average pooling and a dense layer; returns logits."""
         x = keras.layers.GlobalAveragePooling2D()(x)
-        return keras.layers.Dense(classes, kernel_regularizer=self._penalty)(x)
+        return keras.layers.Dense(
+            classes, kernel_regularizer=self._penalty, dtype=logits_dtype()
+        )(x)
 
     def classifier_of_pixels(self, x, classes):
         """A 1 x 1 convolution; returns logits."""
         return keras.layers.Conv2D(
-            classes, 1, kernel_regularizer=self._penalty
+            classes, 1, kernel_regularizer=self._penalty, dtype=logits_dtype()
         )(x)

@@ -105,4 +105,4 @@ def deeplab_v3(
     x = keras.layers.Concatenate()(branches)
     x = make.norm_relu(make.convolution(x, filters, 1))
     x = make.classifier_of_pixels(x, classes)
-    return inputs, keras.layers.Resizing(*size)(x)
+    return inputs, keras.layers.Resizing(*size, dtype=x.dtype)(x)

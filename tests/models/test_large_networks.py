@@ -92,6 +92,16 @@ def test_every_pixel_has_logits(name, shape):
     assert outputs.shape == (None, *shape, 3)
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_logits_have_32_bits_under_mixed_precision(name):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        _, outputs = small(name)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert outputs.dtype == "float32"
+
+
 @pytest.mark.parametrize(
     "depth, flops, params", [(50, 4.09e9, 25.557e6), (101, 7.80e9, 44.549e6)]
 )
