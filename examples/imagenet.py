@@ -8,20 +8,18 @@ r"""Grows a network for ImageNet, as it is trained in papers.
 
 Trains a ResNet-50 or a MobileNet that grows and prunes itself inside `fit`: 90
 epochs, five of warming up, then a cosine; label smoothing; parts of images cut
-out at random and mirrored. With `--networks` also the full network and the
-uniformly narrow one within the same budget. Writes the grown network as a
-SavedModel and as a plain `.keras` file, which `examples/segmentation.py` takes
-as `--backbone`.
+out at random and mirrored. With `--networks=full,narrow,grown` also the full
+network and the uniformly narrow one within the same budget. Writes the grown
+network as a SavedModel and as a plain `.keras` file, which
+`examples/segmentation.py` takes as `--backbone`.
 
 TFDS reads `imagenet2012`, whose archives must be fetched by hand. Where they
 are missing, TFDS's own random pictures take their place, to try the program.
 """
 
-import pathlib
-
+import compared
 import imagenet_data
 import keras
-import numpy as np
 import strategies
 import time_left
 from absl import app
@@ -31,21 +29,13 @@ from absl import logging
 import keras_growprune as kgp
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(compared)
 flags.adopt_module_key_flags(strategies)
 
 flags.DEFINE_string("data", "imagenet2012", "A TFDS set of photographs.")
 flags.DEFINE_enum("model", "resnet50", ["resnet50", "mobilenet"], "Network.")
-flags.DEFINE_list(
-    "networks", ["grown"], "What to train: full, narrow and grown."
-)
 flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
 flags.DEFINE_integer("size", 224, "Height and width of images.")
-flags.DEFINE_float(
-    "budget", 0.5, "Cost of the final network, of the full one's."
-)
-flags.DEFINE_enum("measure", "flops", ["flops", "params"], "What is bounded.")
-flags.DEFINE_integer("width_multiple", 8, "Widths are multiples of this.")
-flags.DEFINE_enum("rule", "saliency", ["saliency", "paper"], "Growth rule.")
 flags.DEFINE_integer("epochs", 90, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("warmup_epochs", 5, "Epochs until the full rate.")
 flags.DEFINE_integer("steps", None, "Steps of an epoch. Default: all images.")
@@ -53,22 +43,8 @@ flags.DEFINE_integer("batch_size", 256, "Batch size.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 0.1, "Largest one, for 256 images.")
 flags.DEFINE_float("weight_decay", 5e-5, "L2 penalty on kernels.")
 flags.DEFINE_float("label_smoothing", 0.1, "Share of the labels' mass.")
-flags.DEFINE_enum(
-    "precision",
-    "float32",
-    ["float32", "mixed_bfloat16", "mixed_float16"],
-    "Mixed ones compute in 16 bits: bfloat16 on TPUs and newer GPUs.",
-)
 flags.DEFINE_bool("cache", False, "Whether to keep all files in memory.")
-flags.DEFINE_integer("seed", 0, "Seed of weights, order and growing.")
 flags.DEFINE_string("output", "grown_imagenet", "Folder for what is written.")
-flags.DEFINE_string(
-    "backup",
-    None,
-    "Folder for backups of the growing network, of this run alone: started "
-    "again by the same command, it goes on after its last epoch.",
-)
-_NETWORKS = ("full", "narrow", "grown")
 _IMAGENET_CLASSES = 1000
 # Multiply-adds of the networks at full width on 224 x 224, as published.
 _PUBLISHED = {"resnet50": 4.1e9, "mobilenet": 0.57e9}
@@ -86,15 +62,6 @@ def network(classes, width=1.0, growable=False):
     if FLAGS.model == "resnet50":
         return kgp.models.bottleneck_resnet(depth=50, **arguments)
     return kgp.models.mobilenet(**arguments)
-
-
-def narrow_network(classes, cost_of, limit):
-    """The widest uniformly narrow network of at most `limit`."""
-    for width in np.arange(64, 0, -1) / 64:
-        model = keras.Model(*network(classes, float(width)))
-        if cost_of(model) <= limit:
-            return model
-    raise app.UsageError(f"No narrow network is within --budget={FLAGS.budget}")
 
 
 def check_published(full, classes):
@@ -180,63 +147,42 @@ def train_plain(name, model, data, steps, strategy):
 
 def grow(data, steps, strategy):
     """Trains the network that grows, and writes it."""
-    with strategy.scope():
-        keras.utils.set_random_seed(FLAGS.seed)
-        model = kgp.GrowPruneModel(
+    model = compared.made(
+        strategy,
+        lambda: kgp.GrowPruneModel(
             *network(data.classes, growable=True),
-            kgp.Budget(**{FLAGS.measure: FLAGS.budget}),
-            rule=FLAGS.rule,
-            width_multiple=FLAGS.width_multiple,
-            seed=FLAGS.seed,
-        )
+            **compared.growing_arguments(),
+        ),
+    )
     print(f"growing within {FLAGS.budget:.0%} of {FLAGS.measure}", flush=True)
-    callbacks = []
-    if FLAGS.backup:
-        callbacks.append(kgp.callbacks.BackupAndRestore(FLAGS.backup))
-    scores = train(model, data, steps, strategy, callbacks)
+    scores = train(model, data, steps, strategy, compared.backups())
     if not strategy.is_chief:
         return
-    folder = pathlib.Path(FLAGS.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    model.structure_summary()
-    small = model.compact()
-    small.save(folder / "compact.keras")
-    model.export(folder / "saved_model", overwrite=True, verbose=False)
+    small, _ = compared.write(model, FLAGS.output)
     training = model.ledger.total("training_flops")
     share = training / model.ledger.total("full_training_flops")
     print_row("grown", small, scores, training)
     print(f"training took {share:.2f} of the full network's FLOPs")
-    print(f"wrote {folder / 'compact.keras'} and {folder / 'saved_model'}")
 
 
 def train_networks(strategy):
     """Trains the networks that `--networks` names."""
-    unknown = set(FLAGS.networks) - set(_NETWORKS)
-    if unknown:
-        raise app.UsageError(f"--networks must be of {_NETWORKS}: {unknown}")
-    if FLAGS.networks != ["grown"] and not strategy.trains_plain_networks:
-        raise app.UsageError(
-            "Plain Keras does not train on several workers: --networks=grown."
-        )
-    keras.mixed_precision.set_global_policy(FLAGS.precision)
+    compared.prepare(strategy)
     data = strategy.load(lambda: imagenet_data.PhotographSet(FLAGS.data))
     steps = FLAGS.steps or max(data.count() // FLAGS.batch_size, 1)
-    with strategy.scope():
-        keras.utils.set_random_seed(FLAGS.seed)
-        full = keras.Model(*network(data.classes))
+
+    def plain(width=1.0):
+        return keras.Model(*network(data.classes, width))
+
+    full = compared.made(strategy, plain)
     check_published(full, data.classes)
     if "full" in FLAGS.networks:
         train_plain("full", full, data, steps, strategy)
     if "narrow" in FLAGS.networks:
-        cost = {"flops": kgp.count_flops, "params": lambda m: m.count_params()}
-        cost_of = cost[FLAGS.measure]
-        with strategy.scope():
-            keras.utils.set_random_seed(FLAGS.seed)
-            narrow = narrow_network(
-                data.classes, cost_of, FLAGS.budget * cost_of(full)
-            )
+        narrow = compared.made(
+            strategy, lambda: compared.narrow_network(plain, full)
+        )
         train_plain("uniformly narrow", narrow, data, steps, strategy)
-    del full  # a growing network needs no room for it
     if "grown" in FLAGS.networks:
         grow(data, steps, strategy)
 

@@ -18,8 +18,7 @@ such as what `examples/imagenet.py` writes; from the whole of it the network is
 then pruned, instead of grown from a seed.
 """
 
-import pathlib
-
+import compared
 import keras
 import numpy as np
 import segmentation_data
@@ -35,6 +34,7 @@ from absl import logging
 import keras_growprune as kgp
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(compared)
 flags.adopt_module_key_flags(strategies)
 
 flags.DEFINE_string(
@@ -46,9 +46,6 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("train", "train", "List of the images to train on.")
 flags.DEFINE_enum("model", "unet", ["unet", "deeplab_v3"], "Network.")
-flags.DEFINE_list(
-    "networks", ["grown"], "What to train: full, narrow and grown."
-)
 flags.DEFINE_enum("depth", "50", ["50", "101"], "Depth of DeepLabV3's body.")
 flags.DEFINE_string(
     "backbone", None, "File of a classifier whose body DeepLabV3 begins with."
@@ -56,32 +53,13 @@ flags.DEFINE_string(
 flags.DEFINE_integer("filters", 16, "Filters of a U-Net's first level.")
 flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
 flags.DEFINE_integer("size", 128, "Height and width of what is trained on.")
-flags.DEFINE_float(
-    "budget", 0.5, "Cost of the final network, of the full one's."
-)
-flags.DEFINE_enum("measure", "flops", ["flops", "params"], "What is bounded.")
-flags.DEFINE_integer("width_multiple", 1, "Widths are multiples of this.")
 flags.DEFINE_integer("epochs", 50, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 16, "Batch size.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate.")
 flags.DEFINE_float("weight_decay", 1e-4, "L2 penalty on kernels.")
-flags.DEFINE_enum(
-    "precision",
-    "float32",
-    ["float32", "mixed_bfloat16", "mixed_float16"],
-    "Mixed ones compute in 16 bits: bfloat16 on TPUs and newer GPUs.",
-)
-flags.DEFINE_integer("seed", 0, "Seed of weights, order and growing.")
 flags.DEFINE_string(
     "output", "grown_segmentation", "Folder for what is written."
 )
-flags.DEFINE_string(
-    "backup",
-    None,
-    "Folder for backups of the growing network, of this run alone: started "
-    "again by the same command, it goes on after its last epoch.",
-)
-_NETWORKS = ("full", "narrow", "grown")
 
 
 def network(classes, width=1.0, growable=False):
@@ -100,25 +78,13 @@ def network(classes, width=1.0, growable=False):
     )
 
 
-def narrow_network(classes, cost_of, limit):
-    """The widest uniformly narrow network of at most `limit`."""
-    for width in np.arange(64, 0, -1) / 64:
-        model = keras.Model(*network(classes, float(width)))
-        if cost_of(model) <= limit:
-            return model
-    raise app.UsageError(f"No narrow network is within --budget={FLAGS.budget}")
-
-
 def growing_network(classes):
     """The network that grows; or, with a trained body, that is pruned."""
-    budget = kgp.Budget(**{FLAGS.measure: FLAGS.budget})
-    arguments = dict(width_multiple=FLAGS.width_multiple, seed=FLAGS.seed)
+    arguments = compared.growing_arguments()
     if FLAGS.backbone:
         plain = keras.Model(*network(classes))
-        return kgp.growable(plain, budget, start="weights", **arguments)
-    return kgp.GrowPruneModel(
-        *network(classes, growable=True), budget, **arguments
-    )
+        return kgp.growable(plain, start="weights", **arguments)
+    return kgp.GrowPruneModel(*network(classes, growable=True), **arguments)
 
 
 def train(model, data, strategy, callbacks=()):
@@ -211,20 +177,13 @@ def batches(train_split, evaluation_split, strategy):
 
 def train_networks(strategy):
     """Trains the networks, and tells how they compare."""
-    unknown = set(FLAGS.networks) - set(_NETWORKS)
-    if unknown:
-        raise app.UsageError(f"--networks must be of {_NETWORKS}: {unknown}")
-    if FLAGS.networks != ["grown"] and not strategy.trains_plain_networks:
-        raise app.UsageError(
-            "Plain Keras does not train on several workers: --networks=grown."
-        )
-    keras.mixed_precision.set_global_policy(FLAGS.precision)
+    compared.prepare(strategy)
     train_split, evaluation_split, classes = strategy.load(load)
     data = batches(train_split, evaluation_split, strategy)
-    with strategy.scope():
-        keras.utils.set_random_seed(FLAGS.seed)
-        full = keras.Model(*network(classes))
     images = FLAGS.batch_size * len(data[0]) * FLAGS.epochs
+
+    def plain(width=1.0):
+        return keras.Model(*network(classes, width))
 
     def plain_row(name, model, trains=True):
         flops = 3 * images * kgp.count_flops(model)
@@ -234,24 +193,18 @@ def train_networks(strategy):
             result = train(model, data, strategy)
         return row_of(name, model, flops, *result)
 
+    full = compared.made(strategy, plain)
     whole = plain_row("full", full, "full" in FLAGS.networks)
     rows = [whole] if "full" in FLAGS.networks else []
     if "narrow" in FLAGS.networks:
-        cost = {"flops": kgp.count_flops, "params": lambda m: m.count_params()}
-        limit = FLAGS.budget * whole[FLAGS.measure]
-        with strategy.scope():
-            keras.utils.set_random_seed(FLAGS.seed)
-            narrow = narrow_network(classes, cost[FLAGS.measure], limit)
+        narrow = compared.made(
+            strategy, lambda: compared.narrow_network(plain, full)
+        )
         rows.append(plain_row("uniformly narrow", narrow))
     if "grown" in FLAGS.networks:
-        with strategy.scope():
-            keras.utils.set_random_seed(FLAGS.seed)
-            model = growing_network(classes)
+        model = compared.made(strategy, lambda: growing_network(classes))
         print(f"growing within {FLAGS.budget:.0%} of {FLAGS.measure}")
-        callbacks = []
-        if FLAGS.backup:
-            callbacks.append(kgp.callbacks.BackupAndRestore(FLAGS.backup))
-        result = train(model, data, strategy, callbacks)
+        result = train(model, data, strategy, compared.backups())
         training = model.ledger.total("training_flops")
         rows.append(row_of("grown", model.compact(), training, *result))
         if strategy.is_chief:
@@ -261,13 +214,7 @@ def train_networks(strategy):
 
 def write(model, split, batches):
     """Writes the grown network, and draws what it predicts."""
-    folder = pathlib.Path(FLAGS.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    model.structure_summary()
-    small = model.compact()
-    small.save(folder / "compact.keras")
-    model.export(folder / "saved_model", overwrite=True, verbose=False)
-    print(f"wrote {folder / 'compact.keras'} and {folder / 'saved_model'}")
+    small, folder = compared.write(model, FLAGS.output)
     images, masks = next(iter(batches))
     segmentation_pictures.draw(
         small, images, masks, split.palette(), folder / "predictions.png"

