@@ -16,6 +16,8 @@ EXAMPLES = [
     "tensorflow-datasets",
     # tensorflow-datasets 4.9.10 imports it without declaring it.
     "importlib_resources",
+    # Masks of segmentation are pictures with a palette.
+    "pillow",
     # Intervals in the reports of the benchmarks.
     "scipy",
 ]

@@ -14,6 +14,8 @@ def structure_table(controller):
     widths = network.widths()
     rows = _rows(controller)
     header = ("layer (+ coupled)", "", "now", "seed", "full", "mean logit")
+    if all(row[-1] in ("", "-") for row in rows):  # nothing to tell
+        header, rows = header[:-1], [row[:-1] for row in rows]
     life = "settled" if state.settled else "growing"
     fractions = network.fractions()
     totals = [f"{life}, budget {blueprint.budget!r}"]

@@ -32,7 +32,7 @@ def test_growing_model_in_numbers(tmp_path, capsys):
     path = saved(growing(width=4), tmp_path, "growing.keras")
     assert run("report", path) == 0
     text = capsys.readouterr().out
-    assert row(text, "hidden") == ["hidden", "▄", "4", "1", "8", "-"]
+    assert row(text, "hidden") == ["hidden", "▄", "4", "1", "8"]
     assert "flops: 32 of 64 (50.0%)" in text
     assert "params: 39 of 75 (52.0%)" in text
     assert "cannot change their width:\n  scores: feeds an output" in text

@@ -37,10 +37,10 @@ def test_what_is_inside_a_branch_that_is_out_is_out_too():
     stem, first, second = [group.name for group in model.groups]
     assert rows[stem][:2] == ["█", "8"]
     assert rows[first][:2] == ["█", "6"]
-    assert rows[second] == ["·", "out", "out", "6", "-"]
+    assert rows[second] == ["·", "out", "out", "6"]
     gates = model.structure.gate_names
     assert rows[gates[0]][1] == "in"
-    assert rows[gates[1]] == ["", "out", "out", "in", ""]
+    assert rows[gates[1]] == ["", "out", "out", "in"]
 
 
 def test_the_seed_is_shown_as_it_was():
@@ -48,7 +48,7 @@ def test_the_seed_is_shown_as_it_was():
     everything = kgp.Structure(np.ones_like(model.structure.units), [1, 1])
     model.restructure(everything)
     rows = cells(model)
-    assert rows[model.groups[2].name] == ["█", "6", "out", "6", "-"]
+    assert rows[model.groups[2].name] == ["█", "6", "out", "6"]
     assert rows[model.structure.gate_names[1]][1:3] == ["in", "out"]
 
 
@@ -66,9 +66,19 @@ def test_logits_of_an_earlier_price_are_not_shown():
     fit(model, epochs=3, growth_epochs=20)
     name, state = model.groups[0].name, model._growth.state
     state.logits = np.full_like(state.logits, 1.5)
-    for price, shown in ((1e-6, "+1.5"), (-1e-6, "-")):
-        state.price = price
-        assert cells(model)[name][-1] == shown
+    state.price = 1e-6
+    assert cells(model)[name][-1] == "+1.5"
+    state.price = -1e-6
+    assert cells(model)[name][-1] == str(model.groups[0].size)
+
+
+def test_a_column_of_dashes_is_left_out(capsys):
+    model = compile_model(grow(residual(filters=8)))
+    model.structure_summary()
+    assert "mean logit" not in capsys.readouterr().out
+    fit(model, epochs=3, growth_epochs=20)
+    model.structure_summary()
+    assert "mean logit" in capsys.readouterr().out
 
 
 def test_one_epoch_is_one():
