@@ -1,5 +1,7 @@
 """A small network for semantic segmentation, from scratch."""
 
+import numbers
+
 import keras
 
 from keras_growprune.models.building_blocks import BuildingBlocks
@@ -50,6 +52,11 @@ def unet(
     ```
     """
     size = check_size_of_images(input_shape)
+    if not isinstance(levels, numbers.Integral) or levels < 1:
+        raise ValueError(
+            "Argument `levels` must be a positive integer. Received: "
+            f"levels={levels!r}"
+        )
     if any(each % 2**levels for each in size):
         raise ValueError(
             f"Argument `input_shape` must have multiples of {2**levels} "

@@ -197,6 +197,7 @@ def test_an_application_of_keras_is_a_body_too():
         (lambda: models.deeplab_v3((None, None, 3)), "fixed size"),
         (lambda: models.unet((130, 128, 3)), "multiples of 16"),
         (lambda: models.unet((None, 128, 3)), "fixed size"),
+        (lambda: models.unet(levels=0), "Received: levels=0"),
         (
             lambda: models.deeplab_v3(
                 (65, 65, 3),
