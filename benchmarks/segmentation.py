@@ -40,7 +40,6 @@ _COLUMNS = {
     "step time": "step",
     "TensorFlow": "tensorflow",
     "LiteRT": "litert",
-    "peak MiB": "peak_mib",
 }
 
 flags.DEFINE_string("data", "~/cutouts", "Folder with the images.")
