@@ -4,7 +4,8 @@ r"""Grows a network for ImageNet, as it is trained in papers.
         --precision=mixed_bfloat16 --strategy=mirrored --batch_size=1024 \
         --backup=backups/resnet50
     python examples/imagenet.py --model=mobilenet --width=1.0 --budget=0.5
-    python examples/imagenet.py --size=64 --width=0.25 --epochs=3 --steps=4
+    python examples/imagenet.py --size=64 --width=0.25 --epochs=3 \
+        --steps_per_epoch=4
 
 Trains a ResNet-50 or a MobileNet that grows and prunes itself inside `fit`: 90
 epochs, five of warming up, then a cosine; label smoothing; parts of images cut
@@ -38,7 +39,9 @@ flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
 flags.DEFINE_integer("size", 224, "Height and width of images.")
 flags.DEFINE_integer("epochs", 90, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("warmup_epochs", 5, "Epochs until the full rate.")
-flags.DEFINE_integer("steps", None, "Steps of an epoch. Default: all images.")
+flags.DEFINE_integer(
+    "steps_per_epoch", None, "Steps of an epoch. Default: all images."
+)
 flags.DEFINE_integer("batch_size", 256, "Batch size.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 0.1, "Largest one, for 256 images.")
 flags.DEFINE_float("weight_decay", 5e-5, "L2 penalty on kernels.")
@@ -169,7 +172,7 @@ def train_networks(strategy):
     """Trains the networks that `--networks` names."""
     compared.prepare(strategy)
     data = strategy.load(lambda: imagenet_data.PhotographSet(FLAGS.data))
-    steps = FLAGS.steps or max(data.count() // FLAGS.batch_size, 1)
+    steps = FLAGS.steps_per_epoch or max(data.count() // FLAGS.batch_size, 1)
 
     def plain(width=1.0):
         return keras.Model(*network(data.classes, width))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.examples.running import run_example
 
-SMALL = ("--size=32", "--width=0.125", "--epochs=3", "--steps=2")
+SMALL = ("--size=32", "--width=0.125", "--epochs=3", "--steps_per_epoch=2")
 
 
 def jpeg(height=60, width=80):
@@ -63,7 +63,9 @@ def test_training_sees_another_part_each_time():
     assert 0 < sum(on_the_left) < len(mixed)
 
 
-@pytest.mark.parametrize("model", ["resnet50", "mobilenet"])
+@pytest.mark.parametrize(
+    "model", [pytest.param("resnet50", marks=pytest.mark.slow), "mobilenet"]
+)
 def test_example_grows_a_network_and_says_so(tmp_path, model):
     output = run_example(
         "imagenet",
