@@ -8,7 +8,7 @@ import statistics
 from cells import FROM_SCRATCH
 from scipy import stats
 
-_COLUMNS = {
+COLUMNS = {
     "validation": "validation_accuracy",
     "FLOPs": "flops",
     "parameters": "params",
@@ -67,7 +67,7 @@ def half_interval(values):
 
 
 def table(
-    folder, methods, baseline="narrow", score="accuracy", columns=_COLUMNS
+    folder, methods, baseline="narrow", score="accuracy", columns=COLUMNS
 ):
     """Renders the mean over seeds of each method as a Markdown table.
 

@@ -31,16 +31,7 @@ METHODS = {
         "grown_in_eights",
     )
 }
-_COLUMNS = {
-    "validation": "validation_miou",
-    "FLOPs": "flops",
-    "parameters": "params",
-    "training FLOPs": "training_flops",
-    "training time": "training",
-    "step time": "step",
-    "TensorFlow": "tensorflow",
-    "LiteRT": "litert",
-}
+_COLUMNS = {**report.COLUMNS, "validation": "validation_miou"}
 
 flags.DEFINE_string("data", "~/cutouts", "Folder with the images.")
 

@@ -1,7 +1,6 @@
 """One segmentation task, the same for all methods."""
 
 import dataclasses
-import functools
 import pathlib
 import sys
 
@@ -144,17 +143,13 @@ class SegmentationTask(GrowingTask):
             "training_accuracy": [round(100 * x, 2) for x in history["miou"]],
         }
 
-    @functools.cached_property
-    def _parts(self):
-        return {
-            "miou": self.test_data,
-            "validation_miou": self.validation_data,
-        }
-
     def accuracies(self, model):
         """Mean IoU in percent: `miou` and `validation_miou`."""
         result = {}
-        for name, (images, masks) in self._parts.items():
+        for name, (images, masks) in (
+            ("miou", self.test_data),
+            ("validation_miou", self.validation_data),
+        ):
             if len(images):
                 metric = segmentation_training.MeanIoU(self.classes)
                 for start in range(0, len(images), 50):

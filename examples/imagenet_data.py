@@ -70,12 +70,12 @@ class PhotographSet:
         data = self._records("train", seed, worker, workers)
         data = data.cache() if cache else data
         data = data.shuffle(min(self.count(), 16_384), seed=seed).repeat()
-        return self._batches(data, batch_size, lambda x: _cut_out(x, size))
+        return self._batches(data, batch_size, lambda x: cut_out(x, size))
 
     def evaluation_batches(self, size, batch_size):
         """Batches of the middles of all images, once."""
         data = self._records(self._evaluated)
-        return self._batches(data, batch_size, lambda x: _middle(x, size))
+        return self._batches(data, batch_size, lambda x: middle(x, size))
 
     def _records(self, split, seed=None, worker=0, workers=1):
         """Examples with images as they are in the files."""
@@ -126,7 +126,7 @@ def _say_loudly(name, error):
     )
 
 
-def _cut_out(file, size):
+def cut_out(file, size):
     """A random part of a JPEG file, decoded no further than it is needed."""
     shape = tf.io.extract_jpeg_shape(file)
     begin, extent, _ = tf.image.sample_distorted_bounding_box(
@@ -141,7 +141,7 @@ def _cut_out(file, size):
     return tf.image.random_flip_left_right(image)
 
 
-def _middle(file, size):
+def middle(file, size):
     """The square middle of a JPEG file."""
     shape = tf.io.extract_jpeg_shape(file)
     edge = tf.cast(tf.reduce_min(shape[:2]), tf.float32)

@@ -46,7 +46,7 @@ def test_batches_are_images_and_one_hot_labels(mocked):
 def test_evaluation_sees_the_middle_of_each_image_once(mocked):
     counts = [len(x) for x, _ in mocked.evaluation_batches(32, 100)]
     assert sum(counts) == mocked.count(training=False)
-    image = imagenet_data._middle(jpeg(), 32).numpy()
+    image = imagenet_data.middle(jpeg(), 32).numpy()
     red = image[..., 0] - image[..., 2]
     # 52 of 60 pixels: as much of red as of blue, in their places.
     assert np.all(red[:, :14] > 1.5) and np.all(red[:, 18:] < -1.5)
@@ -54,7 +54,7 @@ def test_evaluation_sees_the_middle_of_each_image_once(mocked):
 
 def test_training_sees_another_part_each_time():
     tf.random.set_seed(0)
-    parts = [imagenet_data._cut_out(jpeg(), 16).numpy() for _ in range(40)]
+    parts = [imagenet_data.cut_out(jpeg(), 16).numpy() for _ in range(40)]
     shares = [np.mean(x[..., 0] > x[..., 2]) for x in parts]
     assert len({round(float(x), 3) for x in shares}) > 4
     # Mirrored in about half of the cases: red is on the right then.
