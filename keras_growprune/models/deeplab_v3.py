@@ -66,12 +66,19 @@ def deeplab_v3(
     model.output_shape  # (None, 65, 65, 10)
     ```
 
-    Classes learned before, from a model that grew as a classifier:
+    With what a classifier has learned, such as one that has grown:
 
     ```python
-    body = keras.models.load_model("compact.keras")
-    network = keras.Model(*kgp.models.deeplab_v3(backbone=body))
-    model = kgp.growable(network, kgp.Budget(flops=0.5), start="weights")
+    classifier = kgp.GrowPruneModel(
+        *kgp.models.mobilenet((64, 64, 3), classes=10, width=0.25),
+        kgp.Budget(flops=0.5),
+    )
+    body = classifier.compact()
+    network = kgp.models.deeplab_v3((65, 65, 3), classes=5, backbone=body)
+    model = kgp.growable(
+        keras.Model(*network), kgp.Budget(flops=0.5), start="weights"
+    )
+    model.output_shape  # (None, 65, 65, 5)
     ```
     """
     if output_stride not in (8, 16, 32):
