@@ -10,11 +10,40 @@ import keras_growprune as kgp
 
 
 class GrowingTask(abc.ABC):
-    """A growing network, and plain networks of all of its structures."""
+    """A growing network, and plain networks of all of its structures.
+
+    Attributes:
+        preset: Its sizes; `batch_size` is one of them.
+        profile_path: File of the `DeviceProfile` of a training step. Defaults
+            to `None`: the task has no budget of time.
+    """
+
+    preset = None
+    profile_path = None
 
     @abc.abstractmethod
     def network(self):
         """`(inputs, outputs)` of the growable network."""
+
+    def prepare(self):
+        """Measures the profile, while nothing else runs."""
+        _ = self.profile
+
+    @functools.cached_property
+    def profile(self):
+        """`DeviceProfile` of a training step; measured where none is yet."""
+        path = self.profile_path
+        if path is None:
+            return None
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kgp.DeviceProfile.measure(
+                self.shapes,
+                "tensorflow-train",
+                self.preset.batch_size,
+                verbose=0,
+            ).save(path)
+        return kgp.DeviceProfile.load(path)
 
     @functools.cached_property
     def shapes(self):

@@ -137,7 +137,7 @@ def _grow(
     """
     budget = budget or kgp.Budget(flops=BUDGET)
     rule = rule or SaliencyRule()
-    default = rule.default_schedule(budget.measure, BUDGET)
+    default = rule.default_schedule(budget.measure, budget.value)
     model = kgp.GrowPruneModel(
         *task.network(),
         budget,
@@ -180,14 +180,19 @@ def grown_in_time(task, seed, epochs=None, **schedule):
     return _grow(task, seed, budget, epochs, **schedule)
 
 
+def grown_in_less_time(task, seed):
+    """The default rule under 0.65 of the time: 0.7 with that at its peak."""
+    return _grow(task, seed, kgp.Budget(latency=0.65, profile=task.profile))
+
+
 def grown_in_time_long(task, seed):
-    """The same, trained for as long as the full network takes."""
+    """Under half the time, trained for as long as the full network."""
     share = 0.55  # what growing takes of the full training, see `--time`
     return grown_in_time(task, seed, round(task.preset.epochs / share))
 
 
 def grown_in_time_narrow_seed(task, seed):
-    """The same, from a narrow seed network that has all layers."""
+    """Under half the time, from a narrow seed network with all layers."""
     schedule = SaliencyRule().default_schedule("flops", BUDGET)
     return grown_in_time(task, seed, **schedule.get_config())
 
@@ -300,6 +305,7 @@ METHODS = {
         grown_in_time,
         grown_in_time_long,
         grown_in_time_narrow_seed,
+        grown_in_less_time,
         narrow_in_time,
         shallow_in_time,
         shallow_in_time_long,
@@ -310,6 +316,7 @@ IN_TIME = (
     "grown_in_time",
     "grown_in_time_long",
     "grown_in_time_narrow_seed",
+    "grown_in_less_time",
     "narrow_in_time",
     "shallow_in_time",
     "shallow_in_time_long",
@@ -320,6 +327,7 @@ GROWN = (
     "grown_in_eights",
     "grown_in_time",
     "grown_in_time_narrow_seed",
+    "grown_in_less_time",
     "grown_long",
     "grown_shallow_seed",
     "paper",

@@ -69,10 +69,9 @@ class SegmentationTask(GrowingTask):
         data: Folder of the data set, see `segmentation_data.folder_of`.
     """
 
-    profile = None
-
     def __init__(self, preset, data):
         self.preset = PRESETS[preset]
+        self.profile_path = RESULTS / preset / "profile.json"
         folder = segmentation_data.folder_of(data)
         train = segmentation_data.load(folder, "train")
         test = segmentation_data.load(folder, "val")

@@ -1,7 +1,6 @@
 """One training task: data, network, schedule, the same for all methods."""
 
 import dataclasses
-import functools
 import itertools
 import pathlib
 import sys
@@ -115,23 +114,9 @@ class Task(GrowingTask):
             if not all(gates)
         ]
 
-    def prepare(self):
-        """Measures the profile, while nothing else runs."""
-        _ = self.profile
-
-    @functools.cached_property
-    def profile(self):
-        """`DeviceProfile` of a training step; measured where none is yet."""
-        path = RESULTS / self.name / "profile.json"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            kgp.DeviceProfile.measure(
-                self.shapes,
-                "tensorflow-train",
-                self.preset.batch_size,
-                verbose=0,
-            ).save(path)
-        return kgp.DeviceProfile.load(path)
+    @property
+    def profile_path(self):
+        return RESULTS / self.name / "profile.json"
 
     def train(self, model, seed, epochs=None, learning_rate=None, **fit):
         """Trains a model from where it is.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import task as tasks
 
-import keras_growprune as kgp
+from tests.benchmarks.devices import multiply_adds_as_time
 from tests.benchmarks.noise import noise_data
 
 PRESET = tasks.Preset(
@@ -25,10 +25,7 @@ def task(monkeypatch):
     monkeypatch.setattr(image_data, "load", lambda name: data)
     monkeypatch.setitem(tasks.PRESETS, "noise", PRESET)
     task = tasks.Task("noise")
-    # A device whose layers take their multiply-adds, and a little each.
-    task.profile = kgp.DeviceProfile(
-        {"convolution": [1.0, 0.0, 0.0, 0.01]}, block=8
-    )
+    task.profile = multiply_adds_as_time()
     return task
 
 
@@ -62,7 +59,8 @@ def test_methods_meet_the_budget_and_account_for_their_training(task, name):
     network = task.plain(task.structure(widths, np.array(gates)))
     time = task.profile.milliseconds
     if name in methods.IN_TIME:
-        assert time(network) <= methods.BUDGET * time(task.plain())
+        share = 0.65 if name == "grown_in_less_time" else methods.BUDGET
+        assert time(network) <= share * time(task.plain())
     elif name != "full":
         assert cell["flops"] <= methods.BUDGET
     assert cell["flops"] == task.relative_flops(network)

@@ -8,6 +8,7 @@ import pytest
 import segmentation_task
 import timing
 
+from tests.benchmarks.devices import multiply_adds_as_time
 from tests.examples import small_images
 
 
@@ -22,7 +23,9 @@ def task(tmp_path, monkeypatch):
         batch_size=10,
     )
     monkeypatch.setitem(segmentation_task.PRESETS, "smoke", preset)
-    return segmentation_task.SegmentationTask("smoke", folder)
+    task = segmentation_task.SegmentationTask("smoke", folder)
+    task.profile = multiply_adds_as_time(block=1)
+    return task
 
 
 def test_images_are_averaged_and_masks_keep_their_classes(task):
@@ -56,16 +59,28 @@ def test_what_moves_in_from_outside_is_void(task):
     "name",
     [
         "grown",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("slimming",)),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("slimming", "grown_in_less_time")
+        ),
     ],
 )
 def test_methods_meet_the_budget_and_account_for_their_training(task, name):
     cell = methods.METHODS[name](task, 0)
-    assert cell["flops"] <= 0.5
+    if name in methods.IN_TIME:
+        final = task.structure(cell["phases"][-1][1])
+        times = map(
+            task.profile.milliseconds, (task.plain(final), task.plain())
+        )
+        assert next(times) <= 0.65 * next(times)
+    else:
+        assert cell["flops"] <= 0.5
     assert 0 <= cell["miou"] <= 100 and 0 <= cell["validation_miou"] <= 100
     assert 0.2 < cell["training_flops"] < 1
     times = timing.time_cell(task, cell)
-    assert set(times) == {"step", "training", "tensorflow", "litert"}
+    assert set(times) == {
+        *("step", "training", "tensorflow", "litert", "predicted")
+    }
     assert all(0.02 < value < 50 for value in times.values())
 
 
