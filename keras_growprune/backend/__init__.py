@@ -5,6 +5,8 @@ Another backend is another set of modules with these names.
 
 from keras_growprune.backend.copies import copies_of
 from keras_growprune.backend.examples import Examples
+from keras_growprune.backend.placement import beside
+from keras_growprune.backend.placement import elsewhere
 from keras_growprune.backend.quiet import quiet_logs
 from keras_growprune.backend.replica_step import first_of_replicas
 from keras_growprune.backend.replica_step import is_first_replica
@@ -54,6 +56,7 @@ __all__ = [
     "assign",
     "assign_copies",
     "batches_of",
+    "beside",
     "call_with_unknown_sizes",
     "check_while_running",
     "convolve",
@@ -61,6 +64,7 @@ __all__ = [
     "copies_of",
     "either",
     "elastic_variable",
+    "elsewhere",
     "first_of_replicas",
     "free",
     "gradients",

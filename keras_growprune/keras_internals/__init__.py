@@ -83,6 +83,8 @@ from keras_growprune.keras_internals.training import track_loss
 from keras_growprune.keras_internals.training import train_with
 from keras_growprune.keras_internals.variables import assign_copies
 from keras_growprune.keras_internals.variables import assign_elastic
+from keras_growprune.keras_internals.variables import beside
+from keras_growprune.keras_internals.variables import bring_here
 from keras_growprune.keras_internals.variables import is_elastic
 from keras_growprune.keras_internals.variables import make_elastic
 from keras_growprune.keras_internals.variables import read_copies
@@ -104,6 +106,8 @@ __all__ = [
     "as_written",
     "assign_copies",
     "assign_elastic",
+    "beside",
+    "bring_here",
     "call_training_only",
     "carry_accumulators",
     "carried_states",

@@ -20,7 +20,7 @@ class _Elastic:
 _ELASTIC = {}  # made at first use: the class of a variable is the backend's
 
 
-def make_elastic(variable, axes):
+def make_elastic(variable, axes, value=None):
     """Lets a variable change its size along some axes, without a new trace.
 
     Optimizers find variables by what is behind them: before one is built.
@@ -28,6 +28,8 @@ def make_elastic(variable, axes):
     Args:
         variable: A `keras.Variable`.
         axes: List of axes.
+        value: Array, the value that it is to have. Defaults to `None`: the
+            one that it has.
     """
     kind = type(variable)
     if not axes or isinstance(variable, _Elastic):
@@ -35,10 +37,38 @@ def make_elastic(variable, axes):
     if kind not in _ELASTIC:
         _ELASTIC[kind] = type(kind.__name__, (_Elastic, kind), {})
     raw = variable.value
-    new = backend.elastic_variable(raw, backend.read(raw), axes)
+    value = backend.read(raw) if value is None else value
+    new = backend.elastic_variable(raw, value, axes)
     variable.__class__ = _ELASTIC[kind]
     _replace(variable, new)
+    variable._shape = tuple(value.shape)
     backend.free(raw)
+
+
+def bring_here(variables):
+    """Moves variables to the device on which new ones are made.
+
+    As with `make_elastic`, before an optimizer is built with them.
+
+    Args:
+        variables: List of `keras.Variable`.
+    """
+    raw = [variable.value for variable in variables]
+    moving = {id(each) for each in backend.elsewhere(raw)}
+    for variable, before in zip(variables, raw):
+        if id(before) in moving:
+            value = backend.read(before)
+            _replace(variable, backend.elastic_variable(before, value, ()))
+            backend.free(before)
+
+
+def beside(variables):
+    """Inside, new variables are made on the device that others are on.
+
+    Args:
+        variables: List of `keras.Variable`.
+    """
+    return backend.beside([variable.value for variable in variables])
 
 
 def is_elastic(variable):

@@ -40,9 +40,11 @@ class GraphCopy:
         self._inside = ()
         inputs, outputs = keras_internals.graph_structure(graph)
         self.inputs = keras.tree.map_structure(self._new_input, inputs)
-        self.outputs = keras.tree.map_structure(
-            self._with_name, outputs, self._run(graph, self.inputs)
-        )
+        # A network in the host's memory stays there.
+        with keras_internals.beside(graph.variables):
+            self.outputs = keras.tree.map_structure(
+                self._with_name, outputs, self._run(graph, self.inputs)
+            )
         for old, new in self.pairs:
             copy_weights(old, new)
 

@@ -58,12 +58,12 @@ class Change:
         for index in changed:
             value, slots = self._store.active(index, self._new[index])
             old_value, old_slots = before[index]
-            variable = self._map.weights[index].variable
+            weight = self._map.weights[index]
             own = self._of_each_replica(index, value)
             old_value, value = own or (old_value, value)
-            self._plan.append((variable, old_value, value))
+            self._plan.append((weight, weight.variable, old_value, value))
             for name, slot in self._store.slot_variables(index):
-                self._plan.append((slot, old_slots[name], slots[name]))
+                self._plan.append((weight, slot, old_slots[name], slots[name]))
         self.is_needed = self.is_needed or bool(changed)
 
     def commit(self, transaction):
@@ -74,8 +74,11 @@ class Change:
         """
         network, before = self._network, self._network.structure
         if network.one_trace:
-            for variable, old, new in self._plan:
-                _assign(transaction, variable, old, new)
+            for weight, variable, old, new in self._plan:
+                if network.one_trace.needs_elastic(weight, variable):
+                    self._make_elastic(transaction, weight, variable, old, new)
+                else:
+                    _assign(transaction, variable, old, new)
         else:
             self._resize(transaction)
         transaction.do(
@@ -92,13 +95,25 @@ class Change:
             undo=lambda: set_store(old_store),
         )
 
+    def _make_elastic(self, transaction, weight, variable, old, new):
+        """The same, of a variable that has a known size so far."""
+        several = isinstance(new, list)
+        first, before = (new[0], old[0]) if several else (new, old)
+        make = self._network.one_trace.make_elastic
+        transaction.do(
+            lambda: make(weight, variable, first),
+            undo=lambda: keras_internals.assign_elastic(variable, before),
+        )
+        if several:
+            _assign(transaction, variable, old, new)
+
     def _resize(self, transaction):
         """The same with new TensorFlow variables, of known sizes."""
         optimizer = self._store.optimizer
         index = keras_internals.OptimizerIndex([optimizer] if optimizer else [])
         replaced = []
         transaction.do(lambda: None, undo=index.renew)
-        for variable, _, new in self._plan:
+        for _, variable, _, new in self._plan:
             raw = variable.value
             transaction.do(
                 lambda v=variable, n=new: keras_internals.resize_variable(v, n),

@@ -92,6 +92,8 @@ class GrowthController:
         state = self.state.copy()
         state.units, state.gates = seed.units, seed.gates
         self._change(state, keep=keep_weights)
+        self.network.one_trace.make_all_elastic()
+        keras_internals.bring_here(self.model.variables)
         blueprint.rule.start(self.state, blueprint.space, target)
         self.network.gates.push(self.state)
 

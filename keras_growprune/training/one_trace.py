@@ -74,7 +74,7 @@ class OneTrace:
                 if width.length != count:
                     width.assign(np.zeros(count))
 
-    def make_elastic(self, weight, variable):
+    def make_elastic(self, weight, variable, value=None):
         """Lets a variable, or a slot of it, take any width from now on.
 
         Before an optimizer is built with the variable.
@@ -82,10 +82,25 @@ class OneTrace:
         Args:
             weight: The `WeightAxes` that it is, or belongs to.
             variable: The `keras.Variable`.
+            value: Array, its new value. Defaults to `None`: it keeps its own.
         """
         if self:
             axes = self._map.elastic_axes(weight)
-            keras_internals.make_elastic(variable, axes)
+            keras_internals.make_elastic(variable, axes, value)
+
+    def make_all_elastic(self):
+        """Makes the rest elastic, once the first structure is there."""
+        for weight in self._map.weights:
+            self.make_elastic(weight, weight.variable)
+
+    def needs_elastic(self, weight, variable):
+        """Whether a variable, or a slot of it, still has to be made elastic.
+
+        What the first structure changes becomes elastic as it gets the size
+        that it has there: so the device need not hold the full network.
+        """
+        is_fixed = not self._map.elastic_axes(weight)
+        return not (is_fixed or keras_internals.is_elastic(variable))
 
     def check_optimizer(self, optimizer):
         """Gives one trace up, where an optimizer needs known widths."""
@@ -138,8 +153,6 @@ class OneTrace:
                 keras_internals.adapt(call.layer, **settings)
             elif form != TRY:
                 keras_internals.adapt(call.layer, call=form)
-        for weight in self._map.weights:
-            self.make_elastic(weight, weight.variable)
         for call, form in forms.values():
             reason = self._try(call) if form == TRY else None
             if reason is not None:
@@ -196,6 +209,9 @@ class OneTrace:
 
     def _try(self, call):
         """Why a layer needs known widths, or None: called with unknown ones."""
+        for weight in self._map.weights:
+            if weight.layer is call.layer:
+                self.make_elastic(weight, weight.variable)
         keras_tensors = {id(tensor): tensor for tensor in call.inputs}
         tensors = list(keras_tensors.values())
         random = np.random.default_rng(0)

@@ -146,7 +146,10 @@ def test_who_ends_the_launcher_ends_the_workers(asked, program, tmp_path):
         "time.sleep(100)\n"
     )
     launcher = subprocess.Popen(
-        [*LAUNCHER, "--restarts=3", "--", path], stdout=subprocess.DEVNULL
+        [*LAUNCHER, "--restarts=3", "--", path],
+        stdout=subprocess.DEVNULL,
+        # Tests in the background of a shell ignore Ctrl-C, and hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     files = [tmp_path / f"id_{number}" for number in range(2)]
     wait_until(lambda: all(f.exists() and f.read_text() for f in files))
