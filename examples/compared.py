@@ -90,10 +90,21 @@ def growing_arguments():
 
 
 def backups():
-    """Callbacks of `fit` that keep a growing network from being lost."""
+    """Callbacks of `fit` that keep a growing network from being lost.
+
+    They stay until `delete` is called with them, once all is written.
+    """
     if not FLAGS.backup:
         return []
-    return [kgp.callbacks.BackupAndRestore(FLAGS.backup)]
+    return [
+        kgp.callbacks.BackupAndRestore(FLAGS.backup, delete_checkpoint=False)
+    ]
+
+
+def delete(backups):
+    """Removes the backups of a run whose result is written."""
+    for backup in backups:
+        backup.delete()
 
 
 def write(model, folder):

@@ -15,7 +15,8 @@ network as a SavedModel and as a plain `.keras` file, which
 `examples/segmentation.py` takes as `--backbone`.
 
 TFDS reads `imagenet2012`, whose archives must be fetched by hand. Where they
-are missing, TFDS's own random pictures take their place, to try the program.
+are missing, TFDS's own random pictures take their place, to try the program;
+the names of folders then end in `_mock`.
 """
 
 import compared
@@ -38,17 +39,34 @@ flags.DEFINE_enum("model", "resnet50", ["resnet50", "mobilenet"], "Network.")
 flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
 flags.DEFINE_integer("size", 224, "Height and width of images.")
 flags.DEFINE_integer("epochs", 90, "Epochs.", lower_bound=1)
-flags.DEFINE_integer("warmup_epochs", 5, "Epochs until the full rate.")
 flags.DEFINE_integer(
-    "steps_per_epoch", None, "Steps of an epoch. Default: all images."
+    "warmup_epochs", 5, "Epochs until the full rate.", lower_bound=0
+)
+flags.DEFINE_integer(
+    "steps_per_epoch",
+    None,
+    "Steps of an epoch. Default: all images.",
+    lower_bound=1,
 )
 flags.DEFINE_integer("batch_size", 256, "Batch size.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 0.1, "Largest one, for 256 images.")
-flags.DEFINE_float("weight_decay", 5e-5, "L2 penalty on kernels.")
-flags.DEFINE_float("label_smoothing", 0.1, "Share of the labels' mass.")
+flags.DEFINE_float(
+    "learning_rate", 0.1, "Largest one, for 256 images.", lower_bound=0.0
+)
+flags.DEFINE_float(
+    "weight_decay", 5e-5, "L2 penalty on kernels.", lower_bound=0.0
+)
+flags.DEFINE_float(
+    "label_smoothing",
+    0.1,
+    "Share of the labels' mass.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
 flags.DEFINE_bool("cache", False, "Whether to keep all files in memory.")
 flags.DEFINE_string("output", "grown_imagenet", "Folder for what is written.")
 _IMAGENET_CLASSES = 1000
+# Ends the names of folders for what random pictures were trained on.
+_MOCK = "_mock"
 # Multiply-adds of the networks at full width on 224 x 224, as published.
 _PUBLISHED = {"resnet50": 4.1e9, "mobilenet": 0.57e9}
 
@@ -102,7 +120,7 @@ def compile_model(model, steps):
 
 
 def train(model, data, steps, strategy, callbacks=()):
-    """Trains a model; returns the scores of its evaluation."""
+    """Trains a model."""
     with strategy.scope():
         compile_model(model, steps)
     batches = data.training_batches(
@@ -121,6 +139,10 @@ def train(model, data, steps, strategy, callbacks=()):
         verbose=2,
         callbacks=[time_left.TimeLeft(), *callbacks],
     )
+
+
+def evaluate(model, data, strategy):
+    """Returns the scores on the images that are kept for it."""
     evaluated = data.evaluation_batches(
         FLAGS.size,
         strategy.batch_size(data.count(training=False), FLAGS.batch_size),
@@ -143,7 +165,8 @@ def print_row(name, model, scores, training_flops):
 def train_plain(name, model, data, steps, strategy):
     """Trains a network that stays as it is."""
     print(f"training the {name} network", flush=True)
-    scores = train(model, data, steps, strategy)
+    train(model, data, steps, strategy)
+    scores = evaluate(model, data, strategy)
     images = steps * FLAGS.epochs * FLAGS.batch_size
     print_row(name, model, scores, 3 * images * kgp.count_flops(model))
 
@@ -158,10 +181,14 @@ def grow(data, steps, strategy):
         ),
     )
     print(f"growing within {FLAGS.budget:.0%} of {FLAGS.measure}", flush=True)
-    scores = train(model, data, steps, strategy, compared.backups())
+    backups = compared.backups()
+    train(model, data, steps, strategy, backups)
+    if strategy.is_chief:  # before anything else may break off
+        small, _ = compared.write(model, FLAGS.output)
+        compared.delete(backups)
+    scores = evaluate(model, data, strategy)
     if not strategy.is_chief:
         return
-    small, _ = compared.write(model, FLAGS.output)
     training = model.ledger.total("training_flops")
     share = training / model.ledger.total("full_training_flops")
     print_row("grown", small, scores, training)
@@ -172,6 +199,9 @@ def train_networks(strategy):
     """Trains the networks that `--networks` names."""
     compared.prepare(strategy)
     data = strategy.load(lambda: imagenet_data.PhotographSet(FLAGS.data))
+    if data.is_mock:  # what comes of it must not take the place of anything
+        FLAGS.output += _MOCK
+        FLAGS.backup = FLAGS.backup and FLAGS.backup + _MOCK
     steps = FLAGS.steps_per_epoch or max(data.count() // FLAGS.batch_size, 1)
 
     def plain(width=1.0):
@@ -191,7 +221,8 @@ def train_networks(strategy):
 
 
 def main(argv):
-    del argv
+    if argv[1:]:
+        raise app.UsageError(f"Expected: flags alone. Received: {argv[1:]}")
     logging.set_verbosity(logging.ERROR)
     strategies.run(train_networks)
 

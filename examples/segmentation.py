@@ -18,6 +18,8 @@ such as what `examples/imagenet.py` writes; from the whole of it the network is
 then pruned, instead of grown from a seed.
 """
 
+import pathlib
+
 import compared
 import keras
 import numpy as np
@@ -55,8 +57,12 @@ flags.DEFINE_float("width", 1.0, "Factor on all widths of the network.")
 flags.DEFINE_integer("size", 128, "Height and width of what is trained on.")
 flags.DEFINE_integer("epochs", 50, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 16, "Batch size.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 0.05, "Initial learning rate.")
-flags.DEFINE_float("weight_decay", 1e-4, "L2 penalty on kernels.")
+flags.DEFINE_float(
+    "learning_rate", 0.05, "Initial learning rate.", lower_bound=0.0
+)
+flags.DEFINE_float(
+    "weight_decay", 1e-4, "L2 penalty on kernels.", lower_bound=0.0
+)
 flags.DEFINE_string(
     "output", "grown_segmentation", "Folder for what is written."
 )
@@ -87,9 +93,8 @@ def growing_network(classes):
     return kgp.GrowPruneModel(*network(classes, growable=True), **arguments)
 
 
-def train(model, data, strategy, callbacks=()):
-    """Trains a model; returns `(mIoU, seconds)`."""
-    training, evaluation = data
+def train(model, training, strategy, callbacks=()):
+    """Trains a model; returns the seconds that it took."""
     with strategy.scope():
         segmentation_training.compile_model(
             model, len(training) * FLAGS.epochs, FLAGS.learning_rate
@@ -101,9 +106,13 @@ def train(model, data, strategy, callbacks=()):
         callbacks=[time_left.TimeLeft(), *callbacks],
         verbose=2,
     )
+    return seconds
+
+
+def evaluate(model, evaluation, strategy):
+    """Returns the mean IoU."""
     evaluation = strategy.prepared(evaluation)
-    scores = model.evaluate(evaluation, verbose=0, return_dict=True)
-    return scores["miou"], seconds
+    return model.evaluate(evaluation, verbose=0, return_dict=True)["miou"]
 
 
 def row_of(name, model, training_flops, miou, seconds):
@@ -140,15 +149,42 @@ def print_table(rows, full):
         )
 
 
+def check_flags():
+    """Refuses flags that do not go together."""
+    if FLAGS.backbone and FLAGS.model != "deeplab_v3":
+        raise app.UsageError(
+            "--backbone is the body of a DeepLabV3: --model=deeplab_v3. "
+            f"Received: --model={FLAGS.model}"
+        )
+    if FLAGS.backbone and "narrow" in FLAGS.networks:
+        raise app.UsageError(
+            "With --backbone there is no uniformly narrow network: the body "
+            f"has the widths that it has. Received: --networks="
+            f"{','.join(FLAGS.networks)}"
+        )
+    if FLAGS.backbone and not pathlib.Path(FLAGS.backbone).exists():
+        raise app.UsageError(
+            f"There is no such file. Received: --backbone={FLAGS.backbone}"
+        )
+
+
 def load():
     """`(training images, images for evaluation, number of classes)`."""
     try:
         folder = segmentation_data.folder_of(FLAGS.data)
-    except ValueError as error:
+        train = segmentation_data.load(folder, FLAGS.train)
+        evaluation = segmentation_data.load(folder, "val")
+        classes = max(train.count_classes(), evaluation.count_classes())
+    except (OSError, ValueError) as error:
         raise app.UsageError(str(error)) from error
-    train = segmentation_data.load(folder, FLAGS.train)
-    evaluation = segmentation_data.load(folder, "val")
-    classes = max(train.count_classes(), evaluation.count_classes())
+    both = set(train.images) & set(evaluation.images)
+    if both:
+        print(
+            f"WARNING: {len(both)} of the {len(evaluation)} images that are "
+            "evaluated are trained on too: their mIoU says nothing about "
+            "other images.",
+            flush=True,
+        )
     print(
         f"{len(train)} images to train on, {len(evaluation)} to evaluate, "
         f"{classes} classes",
@@ -165,18 +201,21 @@ def batches(train_split, evaluation_split, strategy):
             f"{len(train_split)} images."
         )
     evaluated = strategy.batch_size(len(evaluation_split), FLAGS.batch_size)
-    return (
-        segmentation_data.training_batches(
-            train_split, FLAGS.size, FLAGS.batch_size, FLAGS.seed
-        ),
-        segmentation_data.evaluation_batches(
+    try:
+        evaluation = segmentation_data.evaluation_batches(
             evaluation_split, FLAGS.size, evaluated
-        ),
+        )
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
+    training = segmentation_data.training_batches(
+        train_split, FLAGS.size, FLAGS.batch_size, FLAGS.seed
     )
+    return training, evaluation
 
 
 def train_networks(strategy):
     """Trains the networks, and tells how they compare."""
+    check_flags()
     compared.prepare(strategy)
     train_split, evaluation_split, classes = strategy.load(load)
     data = batches(train_split, evaluation_split, strategy)
@@ -187,11 +226,12 @@ def train_networks(strategy):
 
     def plain_row(name, model, trains=True):
         flops = 3 * images * kgp.count_flops(model)
-        result = np.nan, np.nan
+        miou = seconds = np.nan
         if trains:
             print(f"training the {name} network", flush=True)
-            result = train(model, data, strategy)
-        return row_of(name, model, flops, *result)
+            seconds = train(model, data[0], strategy)
+            miou = evaluate(model, data[1], strategy)
+        return row_of(name, model, flops, miou, seconds)
 
     full = compared.made(strategy, plain)
     whole = plain_row("full", full, "full" in FLAGS.networks)
@@ -203,19 +243,31 @@ def train_networks(strategy):
         rows.append(plain_row("uniformly narrow", narrow))
     if "grown" in FLAGS.networks:
         model = compared.made(strategy, lambda: growing_network(classes))
-        print(f"growing within {FLAGS.budget:.0%} of {FLAGS.measure}")
-        result = train(model, data, strategy, compared.backups())
-        training = model.ledger.total("training_flops")
-        rows.append(row_of("grown", model.compact(), training, *result))
-        if strategy.is_chief:
-            write(model, evaluation_split, data[1])
+        rows.append(grow(model, data, strategy))
     print_table(rows, whole)
+    if "grown" in FLAGS.networks and strategy.is_chief:
+        draw(model, evaluation_split, data[1])
 
 
-def write(model, split, batches):
-    """Writes the grown network, and draws what it predicts."""
-    small, folder = compared.write(model, FLAGS.output)
+def grow(model, data, strategy):
+    """Trains the network that grows, and writes it; returns its row."""
+    print(f"growing within {FLAGS.budget:.0%} of {FLAGS.measure}", flush=True)
+    backups = compared.backups()
+    seconds = train(model, data[0], strategy, backups)
+    if strategy.is_chief:  # before anything else may break off
+        compared.write(model, FLAGS.output)
+        compared.delete(backups)
+    if any(backup.restored_epoch for backup in backups):
+        seconds = model.ledger.total("seconds")  # also those before
+    miou = evaluate(model, data[1], strategy)
+    training = model.ledger.total("training_flops")
+    return row_of("grown", model.compact(), training, miou, seconds)
+
+
+def draw(model, split, batches):
+    """Draws how the network grew, and what it predicts."""
     images, masks = next(iter(batches))
+    small, folder = model.compact(), pathlib.Path(FLAGS.output)
     segmentation_pictures.draw(
         small, images, masks, split.palette(), folder / "predictions.png"
     )
@@ -227,7 +279,8 @@ def write(model, split, batches):
 
 
 def main(argv):
-    del argv
+    if argv[1:]:
+        raise app.UsageError(f"Expected: flags alone. Received: {argv[1:]}")
     logging.set_verbosity(logging.ERROR)
     strategies.run(train_networks)
 

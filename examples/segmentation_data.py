@@ -1,5 +1,6 @@
 """Images with a class for each pixel, in the layout of PASCAL VOC 2012."""
 
+import colorsys
 import dataclasses
 import pathlib
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 VOID = 255  # pixels that nobody gave a class
 _PARTS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
+_GOLDEN_RATIO = 0.618034
 _ARCHIVE = "VOCtrainval_11-May-2012.tar"
 
 
@@ -29,10 +31,18 @@ class Split:
         return len(self.images)
 
     def palette(self):
-        """The colours of the first mask, an array `(256, 3)`; void white."""
+        """The colours of the first mask, an array `(256, 3)`; void white.
+
+        A grey mask has none: classes get hues far from each other.
+        """
         colours = Image.open(self.masks[0]).getpalette()
         palette = np.zeros((256, 3), "uint8")
-        palette.reshape(-1)[: len(colours)] = colours
+        if colours is None:
+            hues = np.arange(1, 256) * _GOLDEN_RATIO % 1
+            colours = [colorsys.hsv_to_rgb(hue, 0.7, 0.9) for hue in hues]
+            palette[1:] = np.round(255 * np.array(colours))
+        else:
+            palette.reshape(-1)[: len(colours)] = colours
         palette[VOID] = 255
         return palette
 
@@ -79,20 +89,54 @@ def load(folder, name):
     Args:
         folder: What `folder_of` returned.
         name: Name of a file in `ImageSets/Segmentation`, without its ending.
+
+    Raises:
+        ValueError: If there is no such list, it is empty, or a mask has
+            another size than its image.
+        OSError: If a picture is missing or is none.
     """
-    lists = folder / "ImageSets" / "Segmentation" / f"{name}.txt"
-    names = lists.read_text().split()
-    return Split(
+    lists = folder / "ImageSets" / "Segmentation"
+    found = sorted(each.stem for each in lists.glob("*.txt"))
+    if name not in found:
+        raise ValueError(
+            f"Expected: one of the lists in {lists}: {', '.join(found)}. "
+            f"Received: {name!r}"
+        )
+    names = (lists / f"{name}.txt").read_text().split()
+    if not names:
+        raise ValueError(f"The list {lists / name}.txt is empty.")
+    split = Split(
         [str(folder / "JPEGImages" / f"{each}.jpg") for each in names],
         [str(folder / "SegmentationClass" / f"{each}.png") for each in names],
     )
+    for paths in zip(split.images, split.masks):
+        sizes = [Image.open(path).size for path in paths]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                "A mask must have the size of its image. Received: "
+                f"{sizes[0]} in {paths[0]}, {sizes[1]} in {paths[1]}"
+            )
+    return split
 
 
 def read_mask(path):
-    """The indices of a picture with a palette, `(height, width)`, uint8."""
+    """The classes of a mask's pixels, `(height, width)`, uint8.
+
+    Raises:
+        ValueError: If it is no picture with a palette, nor a grey one.
+    """
     if isinstance(path, bytes):
         path = path.decode()
-    return np.array(Image.open(path))
+    picture = Image.open(path)
+    mask = np.array(picture)
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        raise ValueError(
+            "A mask must be a PNG whose pixels are classes from 0 to 254, or "
+            "255 for void: with a palette, or grey with 8 bits. Received: "
+            f"mode {picture.mode} in {path}. Colours have to be replaced by "
+            "the numbers of their classes."
+        )
+    return mask
 
 
 def training_batches(split, size, batch_size, seed, scales=(0.5, 2.0)):
@@ -140,12 +184,19 @@ def evaluation_batches(split, size, batch_size):
     if max(largest) > size:
         raise ValueError(
             "Whole images are evaluated, so `size` must be as large as the "
-            f"largest one. Received: size={size}, images of {largest}"
+            f"largest one: {max(largest)}. Received: size={size}, images of up "
+            f"to {largest[0]} x {largest[1]}"
         )
-    data = _decoded(split).map(
-        lambda image, mask: _padded(_from_bytes(image), mask, size)
+    # As they are on the disk they take a fifth of the memory.
+    data = (
+        _decoded(split)
+        .cache()
+        .map(
+            lambda image, mask: _padded(_from_bytes(image), mask, size),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
     )
-    return data.batch(batch_size).cache().prefetch(2)
+    return data.batch(batch_size).prefetch(2)
 
 
 def _downloaded():

@@ -44,8 +44,9 @@ class BackupAndRestore(keras.callbacks.Callback):
             go on from within an epoch as if nothing had been.
         double_checkpoint: Whether to keep the last two backups, rather than
             one. Defaults to `True`.
-        delete_checkpoint: Whether to remove the backups when the run is
-            finished. Defaults to `True`.
+        delete_checkpoint: Whether to remove the backups when `fit` is
+            finished. Defaults to `True`. What comes after `fit` may be broken
+            off too: with `False`, call `delete` once the result is written.
 
     Of several workers (`MultiWorkerMirroredStrategy`) the chief writes, and all
     go on with its latest backup: the folder must be one that all of them see.
@@ -56,7 +57,7 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is invalid, or a backup is of another
-            network.
+            network, or of a run that has had more epochs than are asked for.
         OSError: If a backup cannot be written; those before are untouched. Or
             if a worker cannot read the backup that the chief goes on with.
 
@@ -150,15 +151,30 @@ class BackupAndRestore(keras.callbacks.Callback):
         keras_internals.start_at_epoch(self.model, 0)
         is_chief = backend.replicas_of(self.model).is_chief
         if self.delete_checkpoint and is_chief:
-            # The newest last: a run that is killed here has ended all the same.
-            self._remove(_NAME, but=self._kept[-1:])
-            self._remove(_NAME)
-            with contextlib.suppress(OSError):  # with what others put there
-                os.rmdir(self.backup_dir)
+            self.delete()
+
+    def delete(self):
+        """Removes the backups, and their folder unless others use it.
+
+        Of several workers, one is enough.
+        """
+        # The newest last: a run that is killed here has ended all the same.
+        self._remove(_NAME, but=self._kept[-1:])
+        self._remove(_NAME)
+        with contextlib.suppress(OSError):  # with what others put there
+            os.rmdir(self.backup_dir)
 
     def _restore(self, name, content):
         with h5py.File(io.BytesIO(content), "r") as file:
             run = json.loads(bytes(np.array(file[_RUN])))
+        epochs = (self.params or {}).get("epochs")
+        if epochs is not None and epochs < run["epoch"]:
+            raise ValueError(
+                f"Backup {name} in {self.backup_dir} is of a run that has had "
+                f"{run['epoch']} epochs. Expected: `epochs` of at least as "
+                f"many. Received: epochs={epochs}. Ask for more, or give "
+                "another `backup_dir` for another run."
+            )
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
             with backend.replicas_of(self.model).scope():

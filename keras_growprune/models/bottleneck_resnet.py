@@ -49,7 +49,7 @@ def bottleneck_resnet(
     model.output_shape  # (None, 10)
     ```
     """
-    if depth not in _BLOCKS:
+    if depth not in list(_BLOCKS):  # which need not be hashable
         raise ValueError(
             f"Argument `depth` must be one of {list(_BLOCKS)}. Received: "
             f"depth={depth!r}. Networks of other depths are "

@@ -7,6 +7,7 @@ import keras
 from keras_growprune.layers import GatedAdd
 from keras_growprune.layers import GatedSkip
 from keras_growprune.layers import GrowableConv2D
+from keras_growprune.layers.growable import is_count
 from keras_growprune.layers.growable import is_number
 
 
@@ -24,10 +25,21 @@ def check_factor(name, value):
         )
 
 
+def check_counts(**counts):
+    """Checks numbers of classes, filters and the like."""
+    for name, value in counts.items():
+        if not is_count(value):
+            raise ValueError(
+                f"Argument `{name}` must be a positive integer. Received: "
+                f"{name}={value!r}"
+            )
+
+
 def check_size_of_images(input_shape):
     """The height and the width of images, which must be known."""
-    size = tuple(input_shape)[:2]
-    if len(input_shape) != 3 or None in size:
+    is_shape = isinstance(input_shape, (list, tuple))
+    size = tuple(input_shape)[:2] if is_shape else ()
+    if len(size) != 2 or len(input_shape) != 3 or None in size:
         raise ValueError(
             "Argument `input_shape` must be (height, width, channels) of a "
             f"fixed size. Received: input_shape={input_shape!r}"
@@ -110,6 +122,7 @@ class BuildingBlocks:
 
     def classifier(self, x, classes):
         """Global average pooling and a dense layer; returns logits."""
+        check_counts(classes=classes)
         x = keras.layers.GlobalAveragePooling2D()(x)
         return keras.layers.Dense(
             classes, kernel_regularizer=self._penalty, dtype=logits_dtype()

@@ -4,6 +4,7 @@ import keras
 
 from keras_growprune.models.bottleneck_resnet import bottleneck_resnet
 from keras_growprune.models.building_blocks import BuildingBlocks
+from keras_growprune.models.building_blocks import check_counts
 from keras_growprune.models.building_blocks import check_size_of_images
 from keras_growprune.models.dilated import dilated_features
 
@@ -37,8 +38,11 @@ def deeplab_v3(
         depth: Depth of the body, a `bottleneck_resnet`: 50 (default), 101 or
             152.
         backbone: Instead, a functional `keras.Model` for classification of
-            images of any size, whose body and weights are taken, such as what
-            `compact()` returned. Defaults to `None`.
+            images of any size, such as what `compact()` returned. What comes
+            before its last global pooling is copied with its weights, into
+            layers `backbone_...`. Its layers must have `padding="same"`, and
+            learn best where features have odd sizes (such as 225, 113, 57,
+            ...), as they have here. Defaults to `None`.
         output_stride: Size of an image over the size of the features: 8, 16
             (default) or 32.
         filters: Filters of each branch. Defaults to 256.
@@ -86,6 +90,7 @@ def deeplab_v3(
             "Argument `output_stride` must be 8, 16 or 32. Received: "
             f"output_stride={output_stride!r}"
         )
+    check_counts(classes=classes, filters=filters)
     size = check_size_of_images(input_shape)
     make = BuildingBlocks(width, growable, weight_decay)
     inputs = keras.Input(input_shape)

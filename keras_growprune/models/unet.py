@@ -1,10 +1,9 @@
 """A small network for semantic segmentation, from scratch."""
 
-import numbers
-
 import keras
 
 from keras_growprune.models.building_blocks import BuildingBlocks
+from keras_growprune.models.building_blocks import check_counts
 from keras_growprune.models.building_blocks import check_size_of_images
 
 
@@ -52,11 +51,7 @@ def unet(
     ```
     """
     size = check_size_of_images(input_shape)
-    if not isinstance(levels, numbers.Integral) or levels < 1:
-        raise ValueError(
-            "Argument `levels` must be a positive integer. Received: "
-            f"levels={levels!r}"
-        )
+    check_counts(classes=classes, filters=filters, levels=levels)
     if any(each % 2**levels for each in size):
         raise ValueError(
             f"Argument `input_shape` must have multiples of {2**levels} "

@@ -22,6 +22,9 @@ class GraphCopy:
         expand: Function of a call that returns a functional model which does
             the same, with one input for each input tensor of the call, or
             None to call the new layer. Defaults to `None`: always.
+        inputs: Symbolic tensors that it begins with, as a part of their graph:
+            outputs need no names then. Defaults to `None`: inputs like those
+            of the given model.
 
     Attributes:
         inputs, outputs: The tensors, in the structure of the given model's.
@@ -30,7 +33,9 @@ class GraphCopy:
             layers whose inside it comes from.
     """
 
-    def __init__(self, graph, new_layer=None, new_call=None, expand=None):
+    def __init__(
+        self, graph, new_layer=None, new_call=None, expand=None, inputs=None
+    ):
         self._new_layer = new_layer or clone_layer
         self._new_call = new_call or (lambda call, tensors: None)
         self._expand = expand or (lambda call: None)
@@ -38,13 +43,18 @@ class GraphCopy:
         self._names = set()
         self.pairs, self.origins = [], {}
         self._inside = ()
-        inputs, outputs = keras_internals.graph_structure(graph)
-        self.inputs = keras.tree.map_structure(self._new_input, inputs)
+        old_inputs, old_outputs = keras_internals.graph_structure(graph)
+        is_part = inputs is not None
+        if not is_part:
+            inputs = keras.tree.map_structure(self._new_input, old_inputs)
+        self.inputs = inputs
         # A network in the host's memory stays there.
         with keras_internals.beside(graph.variables):
-            self.outputs = keras.tree.map_structure(
-                self._with_name, outputs, self._run(graph, self.inputs)
-            )
+            self.outputs = self._run(graph, self.inputs)
+            if not is_part:
+                self.outputs = keras.tree.map_structure(
+                    self._with_name, old_outputs, self.outputs
+                )
         for old, new in self.pairs:
             copy_weights(old, new)
 

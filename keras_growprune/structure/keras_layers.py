@@ -45,6 +45,7 @@ def separable_axes(rank):
             "pointwise_kernel": "pointwise_initializer",
         },
         scaled_by=("pointwise_kernel", "bias"),
+        unknown_widths=forms.separable_convolution,
     )
 
 

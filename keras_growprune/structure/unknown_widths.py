@@ -63,19 +63,57 @@ def _transposed(layer, inputs):
 
 
 def depthwise_convolution(layer):
-    return _depthwise if layer.use_bias else None
+    return _depthwise if layer.use_bias or _needs_padding(layer) else None
 
 
 def _depthwise(layer, inputs):
-    outputs = ops.depthwise_conv(
+    return _with_bias_and_activation(
+        layer, _convolve(ops.depthwise_conv, layer, inputs, layer.kernel)
+    )
+
+
+def separable_convolution(layer):
+    return _separable if _needs_padding(layer) else None
+
+
+def _separable(layer, inputs):
+    kernels = layer.depthwise_kernel, layer.pointwise_kernel
+    return _with_bias_and_activation(
+        layer, _convolve(ops.separable_conv, layer, inputs, *kernels)
+    )
+
+
+def _convolve(operation, layer, inputs, *kernels):
+    padding = layer.padding
+    if _needs_padding(layer):
+        inputs, padding = _padded(layer, inputs), "valid"
+    return operation(
         inputs,
-        layer.kernel,
+        *kernels,
         strides=layer.strides,
-        padding=layer.padding,
+        padding=padding,
         dilation_rate=layer.dilation_rate,
         data_format=layer.data_format,
     )
-    return _with_bias_and_activation(layer, outputs)
+
+
+def _needs_padding(layer):
+    """Whether TensorFlow pads only where it knows a kernel's whole shape."""
+    is_dilated = any(rate > 1 for rate in layer.dilation_rate)
+    return is_dilated and layer.padding == "same"
+
+
+def _padded(layer, inputs):
+    """Zeros around the positions, as `padding="same"` without strides."""
+    room = [
+        (size - 1) * rate
+        for size, rate in zip(layer.kernel_size, layer.dilation_rate)
+    ]
+    room = [(each // 2, each - each // 2) for each in room]
+    batch, channels = [(0, 0)], [(0, 0)]
+    if _is_channels_first(layer):
+        return ops.pad(inputs, [*batch, *channels, *room])
+    return ops.pad(inputs, [*batch, *room, *channels])
 
 
 def batch_normalization(layer):

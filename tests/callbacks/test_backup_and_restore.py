@@ -231,6 +231,30 @@ def test_backups_may_stay_when_the_run_has_ended(whole, tmp_path):
     assert len(fit(again, epochs=2)["loss"]) == 2
 
 
+def test_a_backup_of_a_longer_run_is_refused_and_stays(tmp_path):
+    folder = tmp_path / "backups"
+    broken_off(folder, 4)
+    before = names(folder)
+    model = made()
+    weights = model.get_weights()
+    backup = kgp.callbacks.BackupAndRestore(folder)
+    with pytest.raises(ValueError, match="had 4 epochs.*Received: epochs=3"):
+        fit(model, epochs=3, callbacks=[backup])
+    assert names(folder) == before
+    for one, other in zip(weights, model.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_backups_are_deleted_when_one_asks_for_it(tmp_path):
+    folder = tmp_path / "backups"
+    _, _, backup = run(folder, delete_checkpoint=False)
+    assert len(names(folder)) == 2
+    (folder / "notes.txt").write_text("mine")
+    backup.delete()
+    assert names(folder) == ["notes.txt"]
+    backup.delete()
+
+
 @pytest.mark.slow
 def test_a_later_call_of_fit_begins_where_it_is_told_to(tmp_path):
     folder = tmp_path / "backups"

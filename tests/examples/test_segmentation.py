@@ -77,8 +77,51 @@ def test_whole_images_are_evaluated_with_void_around_them(folder):
 
 def test_images_larger_than_the_network_are_refused(folder):
     split = segmentation_data.load(folder, "val")
-    with pytest.raises(ValueError, match="size=16.*24, 20"):
+    with pytest.raises(ValueError, match="size=16.*24 x 20"):
         segmentation_data.evaluation_batches(split, 16, 4)
+
+
+def test_grey_masks_get_colours_that_differ(folder):
+    split = segmentation_data.load(folder, "train")
+    for path in split.masks:
+        Image.fromarray(segmentation_data.read_mask(path)).save(path)
+    palette = segmentation_data.load(folder, "train").palette()
+    assert palette[0].tolist() == [0, 0, 0]
+    assert palette[VOID].tolist() == [255, 255, 255]
+    assert len(np.unique(palette[:21], axis=0)) == 21
+    assert split.count_classes() == 3
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("colours", "mode RGB in .*val_1.png"),
+        ("size", r"\(20, 24\) in .*val_1.jpg, \(10, 12\) in"),
+        ("no mask", "val_1.png"),
+        ("no picture", "val_1.jpg"),
+        ("no list", "test, train. Received: 'val'"),
+        ("empty", "val.txt is empty"),
+    ],
+)
+def test_a_set_with_a_fault_is_refused_and_the_file_named(
+    folder, change, message
+):
+    mask = folder / "SegmentationClass" / "val_1.png"
+    lists = folder / "ImageSets" / "Segmentation"
+    if change == "colours":
+        Image.open(mask).convert("RGB").save(mask)
+    elif change == "size":
+        Image.open(mask).resize((10, 12), Image.Resampling.NEAREST).save(mask)
+    elif change == "no mask":
+        mask.unlink()
+    elif change == "no picture":
+        (folder / "JPEGImages" / "val_1.jpg").write_bytes(b"no picture")
+    elif change == "no list":
+        (lists / "val.txt").rename(lists / "test.txt")
+    else:
+        (lists / "val.txt").write_text("\n")
+    with pytest.raises(app.UsageError, match=message):
+        run_example("segmentation", f"--data={folder}", "--size=32")
 
 
 def batches(folder, seed, **kwargs):
@@ -228,6 +271,72 @@ def test_example_prunes_a_deeplab_on_a_trained_body(tmp_path):
     )
     (share,) = re.findall(r"^grown +[\d.]+% +[\d,]+ \(([\d.]+)\)", output, re.M)
     assert float(share) <= 0.5
+
+
+def small_example(tmp_path, *flags):
+    """Flags of a run that takes no time, with backups."""
+    data = small_images.write(tmp_path / "data", (16, 16), train=8)
+    return (
+        f"--data={data}",
+        f"--output={tmp_path / 'out'}",
+        f"--backup={tmp_path / 'backup'}",
+        "--size=16",
+        "--filters=4",
+        "--width_multiple=1",
+        "--epochs=3",
+        "--batch_size=4",
+        *flags,
+    )
+
+
+def test_what_breaks_off_after_training_loses_nothing(tmp_path, monkeypatch):
+    flags = small_example(tmp_path)
+
+    def full(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError):
+        patched.setattr(keras.Model, "save", full)
+        run_example("segmentation", *flags)
+    assert len(list((tmp_path / "backup").iterdir())) == 2
+    with monkeypatch.context() as patched, pytest.raises(OSError):
+        patched.setattr(keras.Model, "evaluate", full)
+        output = run_example("segmentation", *flags)
+        assert "Epoch" not in output  # it goes on after the last one
+    assert (tmp_path / "out" / "compact.keras").exists()
+    assert not (tmp_path / "backup").exists()
+
+
+@pytest.mark.slow
+def test_images_that_are_trained_on_and_evaluated_are_told(tmp_path):
+    flags = small_example(tmp_path, "--train=both")
+    lists = next(tmp_path.rglob("ImageSets")) / "Segmentation"
+    names = [(lists / f"{each}.txt").read_text() for each in ("train", "val")]
+    (lists / "both.txt").write_text("".join(names))
+    output = run_example("segmentation", *flags)
+    assert "WARNING: 4 of the 4 images that are evaluated" in output
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--backbone=x.keras"], "--model=deeplab_v3. Received: --model=unet"),
+        (["--backbone=x.keras", "--model=deeplab_v3"], "no such file"),
+        (
+            [
+                "--backbone=x.keras",
+                "--model=deeplab_v3",
+                "--networks=narrow,grown",
+            ],
+            "no uniformly narrow network",
+        ),
+        (["more"], "flags alone"),
+        (["--size=20", "--batch_size=2"], "largest one: 24"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(folder, flags, message):
+    with pytest.raises(app.UsageError, match=message):
+        run_example("segmentation", f"--data={folder}", *flags)
 
 
 @pytest.mark.parametrize(

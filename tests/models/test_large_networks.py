@@ -178,6 +178,121 @@ def test_a_grown_classifier_is_the_body_of_a_segmentation_network():
     np.testing.assert_allclose(grown(x), model(x), atol=1e-4)
 
 
+def body_of(*layers, shape=(64, 64, 3), head=True):
+    """A classifier of convolutions with strides, then these layers."""
+    inputs = x = keras.Input(shape)
+    for _ in range(4):
+        x = convolution(strides=2)(x)
+    for layer in layers:
+        x = layer(x)
+    if head:
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        x = keras.layers.Dense(3)(x)
+    return keras.Model(inputs, x)
+
+
+def convolution(**arguments):
+    return keras.layers.Conv2D(4, 3, padding="same", **arguments)
+
+
+def squeeze_and_excitation(x):
+    y = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+    y = keras.layers.Conv2D(4, 1, activation="sigmoid")(y)
+    return keras.layers.Multiply()([x, y])
+
+
+def copied(body, **arguments):
+    """Layers of a segmentation network that come from a body."""
+    network = models.deeplab_v3(
+        (65, 65, 3), 3, backbone=body, filters=4, growable=False, **arguments
+    )
+    return [
+        layer
+        for layer in keras.Model(*network).layers
+        if layer.name.startswith("backbone_")
+    ]
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_a_body_does_not_end_where_a_pooling_weighs_channels(head):
+    inside = body_of(squeeze_and_excitation, convolution(), head=head)
+    for body in (
+        inside,
+        keras.Sequential(
+            [
+                keras.Input((64, 64, 3)),
+                inside if not head else body_of(head=False),
+                *([squeeze_and_excitation_layer()] if head else []),
+                keras.layers.GlobalAveragePooling2D(),
+            ]
+        ),
+    ):
+        weights = sum(
+            layer.count_params()
+            for layer in body.layers
+            if not isinstance(layer, keras.layers.Dense)
+        )
+        assert sum(x.count_params() for x in copied(body)) == weights
+
+
+def squeeze_and_excitation_layer():
+    """The same as a model of its own."""
+    inputs = keras.Input((4, 4, 4))
+    return keras.Model(inputs, squeeze_and_excitation(inputs))
+
+
+def test_sums_by_an_operator_are_copied():
+    first, second = convolution(), convolution()
+    layers = copied(body_of(lambda x: first(x) + second(x)))
+    assert len(layers) == 6
+
+
+def test_a_dilation_of_its_own_is_multiplied():
+    body = body_of(
+        convolution(strides=2), convolution(dilation_rate=(3, 1)), convolution()
+    )
+    rates = [layer.dilation_rate for layer in copied(body)]
+    assert rates[4:] == [(1, 1), (6, 2), (2, 2)]
+    assert [layer.strides for layer in copied(body)[4:]] == [(1, 1)] * 3
+
+
+def test_a_body_that_was_loaded_has_no_name_of_the_new_layers(tmp_path):
+    body = body_of(keras.layers.BatchNormalization())
+    body.save(tmp_path / "body.keras")
+    keras.backend.clear_session()  # names are counted anew
+    body = keras.models.load_model(tmp_path / "body.keras")
+    names = [layer.name for layer in copied(body)]
+    assert len(names) == 5 == len(set(names))
+
+
+def test_a_body_computes_in_the_present_precision():
+    body = body_of()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    layers = copied(body)
+    assert {layer.compute_dtype for layer in layers} == {"bfloat16"}
+    assert {layer.variable_dtype for layer in layers} == {"float32"}
+
+
+@pytest.mark.slow
+def test_a_mobilenet_with_dilation_learns_without_new_traces():
+    body = keras.Model(*small("mobilenet", growable=False))
+    network = keras.Model(
+        *models.deeplab_v3(
+            (33, 33, 3), 3, backbone=body, filters=8, growable=False
+        )
+    )
+    model = kgp.growable(network, kgp.Budget(flops=0.5), start="weights")
+    assert not model.coupling_report().traced_anew
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    x = images(network, 4)
+    y = np.random.default_rng(0).integers(0, 3, (4, 33, 33))
+    model.fit(x, y, batch_size=2, epochs=4, verbose=0)
+    assert model.settled
+    np.testing.assert_allclose(model(x), model.compact()(x), atol=1e-4)
+
+
 def test_an_application_of_keras_is_a_body_too():
     body = keras.applications.ResNet50(
         weights=None, input_shape=(64, 64, 3), classes=10
@@ -186,6 +301,10 @@ def test_an_application_of_keras_is_a_body_too():
         (65, 65, 3), 3, backbone=body, filters=8, growable=False
     )
     assert outputs.shape == (None, 65, 65, 3)
+
+
+def growing_classifier():
+    return kgp.GrowPruneModel(*small("mobilenet"), kgp.Budget(flops=0.5))
 
 
 @pytest.mark.parametrize(
@@ -198,6 +317,31 @@ def test_an_application_of_keras_is_a_body_too():
         (lambda: models.unet((130, 128, 3)), "multiples of 16"),
         (lambda: models.unet((None, 128, 3)), "fixed size"),
         (lambda: models.unet(levels=0), "Received: levels=0"),
+        (lambda: models.unet(levels=True), "Received: levels=True"),
+        (lambda: models.unet(filters=-16), "Received: filters=-16"),
+        (lambda: models.unet(32), "Received: input_shape=32"),
+        (lambda: models.deeplab_v3(filters=0), "Received: filters=0"),
+        (lambda: models.deeplab_v3(classes="a"), "Received: classes='a'"),
+        (lambda: models.mobilenet(classes=0), "Received: classes=0"),
+        (lambda: models.bottleneck_resnet(depth=[50]), r"depth=\[50\]"),
+        (lambda: copied("body.keras"), "Load a file"),
+        (lambda: copied(keras.Sequential([convolution()])), "Sequential"),
+        (lambda: copied(body_of(shape=(64, 64, 1))), r"\(64, 64, 1\)"),
+        (lambda: copied(growing_classifier()), r"`compact\(\)`"),
+        (lambda: copied(body_of(convolution(strides=(2, 1)))), "as in width"),
+        (lambda: copied(body_of(keras.layers.UpSampling2D())), "coarser"),
+        (
+            lambda: copied(body_of(keras.layers.Flatten(), head=False)),
+            "Cut it off",
+        ),
+        (
+            lambda: copied(
+                keras.applications.ResNet50V2(
+                    weights=None, input_shape=(64, 64, 3)
+                )
+            ),
+            "incompatible shapes",
+        ),
         (
             lambda: models.deeplab_v3(
                 (65, 65, 3),

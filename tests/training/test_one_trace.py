@@ -43,6 +43,25 @@ def with_reading_layers():
     return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
 
 
+def with_dilation():
+    """Dilated layers that pad: TensorFlow wants to know whole kernels."""
+    inputs = keras.Input((9, 10, 3))
+    x = layers.Conv2D(6, 2, padding="same", dilation_rate=2)(inputs)
+    x = layers.DepthwiseConv2D(
+        3, padding="same", dilation_rate=2, use_bias=False
+    )(x)
+    x = layers.DepthwiseConv2D((2, 3), padding="same", dilation_rate=3)(x)
+    x = layers.SeparableConv2D(5, 2, padding="same", dilation_rate=2)(x)
+    x = layers.DepthwiseConv2D(3, dilation_rate=2, activation="tanh")(x)
+    x = layers.Reshape((-1, 5))(x)
+    x = layers.DepthwiseConv1D(4, padding="same", dilation_rate=3)(x)
+    x = layers.SeparableConv1D(
+        4, 3, padding="same", dilation_rate=2, activation="relu"
+    )(x)
+    x = layers.SeparableConv1D(6, 2, dilation_rate=4, use_bias=False)(x)
+    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+
+
 NETWORKS = {
     name: getattr(plain_networks, name)
     for name in """
@@ -56,6 +75,7 @@ NETWORKS = {
 if not hasattr(layers, "ReversibleEmbedding"):  # Keras 3.8
     del NETWORKS["tied_embeddings"]
 NETWORKS["reading layers"] = with_reading_layers
+NETWORKS["dilation"] = with_dilation
 NETWORKS.update(
     {
         f"random {seed}": lambda seed=seed: random_graph(
@@ -104,7 +124,14 @@ def is_random(model):
     "name",
     [
         name
-        if name in ("joins", "norms", "slices", "random 0")  # others take long
+        if name
+        in (
+            "joins",
+            "norms",
+            "slices",
+            "dilation",
+            "random 0",
+        )  # others take long
         else pytest.param(name, marks=pytest.mark.slow)
         for name in NETWORKS
     ],
