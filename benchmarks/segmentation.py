@@ -33,6 +33,7 @@ METHODS = {
     )
 }
 _COLUMNS = {**report.COLUMNS, "validation": "validation_miou"}
+del _COLUMNS["peak MiB"]
 
 flags.DEFINE_string("data", "~/cutouts", "Folder with the images.")
 
