@@ -289,6 +289,7 @@ def small_example(tmp_path, *flags):
     )
 
 
+@pytest.mark.slow
 def test_what_breaks_off_after_training_loses_nothing(tmp_path, monkeypatch):
     flags = small_example(tmp_path)
 
