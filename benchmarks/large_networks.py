@@ -69,17 +69,15 @@ def network(name, size, growable=True):
     return kgp.models.deeplab_v3(shape, depth=101, growable=growable)
 
 
-def growing(name, size, **kwargs):
-    model = kgp.GrowPruneModel(
-        *network(name, size), kgp.Budget(flops=0.5), seed=0, **kwargs
-    )
+def growing(given, **kwargs):
+    model = kgp.GrowPruneModel(*given, kgp.Budget(flops=0.5), seed=0, **kwargs)
     return compiled(model)
 
 
 def growing_from_host(name, size):
     """Also entries of the variables that the device got meanwhile."""
     with tf.device(_HOST):
-        inputs, outputs = network(name, size)
+        given = network(name, size)
     sizes = []
 
     def create(next_creator, **arguments):
@@ -89,10 +87,8 @@ def growing_from_host(name, size):
         return variable
 
     with tf.variable_creator_scope(create):
-        model = kgp.GrowPruneModel(
-            inputs, outputs, kgp.Budget(flops=0.5), seed=0
-        )
-    return compiled(model), sum(sizes)
+        model = growing(given)
+    return model, sum(sizes)
 
 
 def compiled(model):
@@ -150,7 +146,7 @@ def measure_growing(name):
     """Prints a row about one network."""
     full_size, small_size = _SIZES[name]
     started = time.perf_counter()
-    model = growing(name, full_size)
+    model = growing(network(name, full_size))
     built = time.perf_counter() - started
     full = keras.Model(*network(name, full_size, growable=False))
     random = np.random.default_rng(1)
@@ -195,7 +191,7 @@ def measure_memory_of(case):
     else:
         # The seed network is what is trained in the first epoch.
         schedule = kgp.GrowthSchedule(seed_fraction=share, peak=1.0)
-        model = growing("resnet_50", 224, schedule=schedule)
+        model = growing(network("resnet_50", 224), schedule=schedule)
     more = {"growth_epochs": 1000}
     if "plain" in case:
         model, more = compiled(model.compact() if share < 1 else model), {}

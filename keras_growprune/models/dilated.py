@@ -69,22 +69,23 @@ def dilated_features(classifier, inputs, output_stride):
         new.name = f"backbone_{layer.name}"
         return new
 
-    try:
-        features = GraphCopy(body, new_layer, inputs=inputs).outputs
-        received = tuple(features.shape[1:3])
-    except ValueError as error:  # sums of what has different sizes now
-        cause, received = error, str(error)
-    else:
-        cause = None
     expected = tuple(-(-size // output_stride) for size in inputs.shape[1:3])
-    if received != expected:
-        raise ValueError(
+
+    def wrong_size(received):
+        return ValueError(
             f"The features of the backbone `{classifier.name}` must be "
             f"{output_stride} times smaller than its images: {expected} for "
             f"images of {tuple(inputs.shape[1:3])}. Received: {received}. Its "
             "layers must have `padding='same'`, and strides that make it at "
             f"least {output_stride} times smaller."
-        ) from cause
+        )
+
+    try:
+        features = GraphCopy(body, new_layer, inputs=inputs).outputs
+    except ValueError as error:  # sums of what has different sizes now
+        raise wrong_size(error) from error
+    if tuple(features.shape[1:3]) != expected:
+        raise wrong_size(tuple(features.shape[1:3]))
     return features
 
 

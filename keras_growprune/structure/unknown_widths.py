@@ -21,7 +21,7 @@ TRY = "try"
 
 
 def convolution(layer):
-    if all(rate == 1 for rate in layer.dilation_rate):
+    if not _is_dilated(layer):
         return None
     if _is_channels_first(layer) or layer.groups > 1:
         return "it is dilated, and has its channels first or works in parts"
@@ -41,7 +41,7 @@ def _dilated(layer, inputs):
 
 
 def transposed_convolution(layer):
-    if _is_channels_first(layer) or any(r != 1 for r in layer.dilation_rate):
+    if _is_channels_first(layer) or _is_dilated(layer):
         return "it is transposed, and dilated or has its channels first"
     return _transposed
 
@@ -99,8 +99,7 @@ def _convolve(operation, layer, inputs, *kernels):
 
 def _needs_padding(layer):
     """Whether TensorFlow pads only where it knows a kernel's whole shape."""
-    is_dilated = any(rate > 1 for rate in layer.dilation_rate)
-    return is_dilated and layer.padding == "same"
+    return _is_dilated(layer) and layer.padding == "same"
 
 
 def _padded(layer, inputs):
@@ -226,6 +225,10 @@ def _along(values, axes, rank):
     for axis, size in zip(axes, values.shape):
         shape[axis] = -1 if size is None else size
     return ops.reshape(values, tuple(shape))
+
+
+def _is_dilated(layer):
+    return any(rate != 1 for rate in layer.dilation_rate)
 
 
 def _is_channels_first(layer):

@@ -155,3 +155,23 @@ def test_states_that_replicas_carry_alone_stay_their_own():
         for one, other in zip(old, new):
             np.testing.assert_array_equal(one[:, :-1], other[:, :-1])
             np.testing.assert_array_equal(other[:, -1], 0.0)
+
+
+def test_states_that_replicas_carry_alone_outlive_the_first_structure():
+    with two_replicas().scope():
+        inputs = keras.Input(batch_shape=(2, 3, 2))
+        recurrent = kgp.layers.GatedLSTM(4, stateful=True)
+        outputs = layers.Dense(1)(recurrent(inputs))
+        copies = [copy for s in recurrent.states for copy in s.value.values]
+        for place, copy in enumerate(copies):
+            copy.assign(place + np.arange(8.0).reshape(2, 4))
+        schedule = kgp.GrowthSchedule(seed_fraction=0.5)
+        model = kgp.GrowPruneModel(
+            inputs, outputs, kgp.Budget(params=0.6), schedule, seed=0
+        )
+    (units,) = model.widths.values()
+    assert 0 < units < 4
+    copies = [copy for s in recurrent.states for copy in s.value.values]
+    for place, copy in enumerate(copies):
+        expected = place + np.arange(8.0).reshape(2, 4)[:, :units]
+        np.testing.assert_array_equal(copy.numpy(), expected)

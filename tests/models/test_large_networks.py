@@ -213,32 +213,32 @@ def copied(body, **arguments):
     ]
 
 
-@pytest.mark.parametrize("head", [True, False])
-def test_a_body_does_not_end_where_a_pooling_weighs_channels(head):
-    inside = body_of(squeeze_and_excitation, convolution(), head=head)
-    for body in (
-        inside,
-        keras.Sequential(
-            [
-                keras.Input((64, 64, 3)),
-                inside if not head else body_of(head=False),
-                *([squeeze_and_excitation_layer()] if head else []),
-                keras.layers.GlobalAveragePooling2D(),
-            ]
-        ),
-    ):
-        weights = sum(
-            layer.count_params()
-            for layer in body.layers
-            if not isinstance(layer, keras.layers.Dense)
-        )
-        assert sum(x.count_params() for x in copied(body)) == weights
-
-
-def squeeze_and_excitation_layer():
-    """The same as a model of its own."""
+def with_models_inside():
+    """The same of models; the squeeze-and-excitation comes last."""
     inputs = keras.Input((4, 4, 4))
-    return keras.Model(inputs, squeeze_and_excitation(inputs))
+    weighing = keras.Model(inputs, squeeze_and_excitation(inputs))
+    pooling = keras.layers.GlobalAveragePooling2D()
+    return keras.Sequential(
+        [keras.Input((64, 64, 3)), body_of(head=False), weighing, pooling]
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: body_of(squeeze_and_excitation, convolution()),
+        lambda: body_of(squeeze_and_excitation, convolution(), head=False),
+        with_models_inside,
+    ],
+)
+def test_a_body_does_not_end_where_a_pooling_weighs_channels(make):
+    body = make()
+    weights = sum(
+        layer.count_params()
+        for layer in body.layers
+        if not isinstance(layer, keras.layers.Dense)
+    )
+    assert sum(layer.count_params() for layer in copied(body)) == weights
 
 
 def test_sums_by_an_operator_are_copied():

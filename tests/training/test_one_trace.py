@@ -120,19 +120,13 @@ def is_random(model):
     )
 
 
+QUICK = ["joins", "norms", "slices", "dilation", "random 0"]
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        name
-        if name
-        in (
-            "joins",
-            "norms",
-            "slices",
-            "dilation",
-            "random 0",
-        )  # others take long
-        else pytest.param(name, marks=pytest.mark.slow)
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
         for name in NETWORKS
     ],
 )

@@ -4,6 +4,7 @@ The second CPU stands for the host, the first one for the device: that is where
 TensorFlow makes variables unless it is told otherwise.
 """
 
+import contextlib
 import math
 
 import keras
@@ -12,12 +13,9 @@ import pytest
 import tensorflow as tf
 
 import keras_growprune as kgp
+from tests.networks import compile_model
 
 HOST = "CPU:1"
-
-
-def loss():
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def network():
@@ -32,28 +30,19 @@ def network():
     return keras.Model(inputs, keras.layers.Dense(10)(x))
 
 
-class DeviceMemory:
-    """Counts what variables are made on the device, and how large.
+@contextlib.contextmanager
+def made_on_the_device():
+    """Yields a list that grows by the size of each variable made there."""
+    sizes = []
 
-    Inside, `made` maps the ids of TensorFlow variables to their entries.
-    """
+    def create(next_creator, **arguments):
+        variable = next_creator(**arguments)
+        if variable.device.endswith("CPU:0"):
+            sizes.append(math.prod(variable.value().shape))
+        return variable
 
-    def __enter__(self):
-        self.made, self.kept = {}, []
-
-        def create(next_creator, **arguments):
-            variable = next_creator(**arguments)
-            if variable.device.endswith("CPU:0"):
-                self.kept.append(variable)  # its id is not used again
-                self.made[id(variable)] = math.prod(variable.value().shape)
-            return variable
-
-        self._scope = tf.variable_creator_scope(create)
-        self._scope.__enter__()
-        return self
-
-    def __exit__(self, *error):
-        self._scope.__exit__(*error)
+    with tf.variable_creator_scope(create):
+        yield sizes
 
 
 def entries(variables):
@@ -66,9 +55,9 @@ def growing(host, start, **kwargs):
     with tf.device(host):
         plain = network()
     budget = kgp.Budget(flops=0.5)
-    with DeviceMemory() as memory:
+    with made_on_the_device() as sizes:
         model = kgp.growable(plain, budget, start=start, seed=0, **kwargs)
-    return model, sum(memory.made.values()), entries(plain.variables)
+    return model, sum(sizes), entries(plain.variables)
 
 
 @pytest.mark.parametrize("shape", ["narrow", "shallow"])
@@ -96,7 +85,7 @@ def test_it_learns_what_it_would_have_learned_from_the_device(start):
     answers = []
     for host in ("CPU:0", HOST):
         model, _, _ = growing(host, start)
-        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss())
+        compile_model(model, keras.optimizers.SGD(0.1, momentum=0.9))
         model.fit(x, y, batch_size=8, epochs=6, verbose=0)
         assert model.settled
         answers.append((model.structure, model.predict(x, verbose=0)))
@@ -110,11 +99,11 @@ def test_layers_that_are_written_growable_leave_the_host_too():
         inputs, outputs = kgp.models.mobilenet((32, 32, 3), 10, width=0.25)
         full = entries(keras.Model(inputs, outputs).variables)
     schedule = kgp.GrowthSchedule(seed_fraction=0.2)
-    with DeviceMemory() as memory:
+    with made_on_the_device() as sizes:
         model = kgp.GrowPruneModel(
             inputs, outputs, kgp.Budget(flops=0.5), schedule, seed=0
         )
-    assert sum(memory.made.values()) < 0.6 * full
+    assert sum(sizes) < 0.6 * full
     assert all(v.value.device.endswith("CPU:0") for v in model.variables)
 
 
